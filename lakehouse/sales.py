@@ -88,8 +88,7 @@ def demand_units(demand: Mapping[str, Any], inputs: Mapping[str, Floats], catego
     curve = demand.get(category, demand[""])
     columns = (demand_columns(inputs, curve["unit"]) - curve["center"]) / curve["scale"]
     weights = np.asarray(curve["weights"], dtype=float)
-    units: Floats = np.exp(np.clip(weights[:, :1] + weights[:, 1:] @ columns.T, -50, 50))
-    return units
+    return np.asarray(np.exp(np.clip(weights[:, :1] + weights[:, 1:] @ columns.T, -50, 50)))
 
 
 def price_curve(

@@ -106,8 +106,7 @@ def drawn_means(values: Floats, random: np.random.Generator) -> Floats:
     if n > MOST_DRAWN:
         return random.normal(values.mean(), values.std() / np.sqrt(n), DRAWS)
     ordered = np.sort(values)  # the same interval in whatever order they arrived
-    means: Floats = ordered[random.integers(0, n, (DRAWS, n))].mean(axis=1)
-    return means
+    return np.asarray(ordered[random.integers(0, n, (DRAWS, n))].mean(axis=1))
 
 
 def price_rating_row(products: Products) -> dict[str, Any]:
@@ -138,8 +137,7 @@ def correlation(first: Floats, second: Floats) -> float | None:
 def mean_ranks(values: Floats) -> Floats:
     """Ranks from 1; equal values share the mean of theirs."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: Floats = (np.cumsum(counts) - (counts - 1) / 2)[place]
-    return ranks
+    return (np.cumsum(counts) - (counts - 1) / 2)[place]
 
 
 def fisher_interval(r: float | None, n: int) -> tuple[float | None, float | None]:

@@ -65,7 +65,8 @@ def fault_text(fault: ErrorDetails) -> str:
         case "literal_error" if key == "type":
             return f": no such type '{fault['input']}'"
         case "literal_error":
-            return f": {key} is '{fault['input']}', not one of {_choices(fault)}"
+            choices = str(fault["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
+            return f": {key} is '{fault['input']}', not one of {choices}"
         case "extra_forbidden" | "unexpected_keyword_argument":
             return f": there is no key '{key}'"
         case "missing":
@@ -73,7 +74,3 @@ def fault_text(fault: ErrorDetails) -> str:
         case _:
             message = fault["msg"].removeprefix("Value error, ")
             return f": '{key}': {message}" if key else f": {message}"
-
-
-def _choices(fault: ErrorDetails) -> str:
-    return str(fault["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")

@@ -1,6 +1,8 @@
 """Runs what people order for themselves, one job at a time beside the rounds of the trainer."""
 
 import logging
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -11,13 +13,23 @@ from lakehouse.io import personal_jobs
 log = logging.getLogger("lumbung.trainer")
 LOOK_SECONDS = 1.0
 LONGEST_SECONDS = 900.0  # of one job
-STOP_SECONDS = 4.0
+STOP_SECONDS = 4.0  # then a child is killed
 
 
 def start_child(module: str, *arguments: str) -> subprocess.Popen[bytes]:
     """A module as a process of its own with its workers: a signal to the trainer is not one to them."""
     command = ["nice", "-n", str(settings().training.niceness), sys.executable, "-m", module, *arguments]
     return subprocess.Popen(command, cwd=REPO, env=child_environment(), start_new_session=True)
+
+
+def stop_child(child: subprocess.Popen[bytes]) -> None:
+    """End it with its workers. What a round has computed is kept, and the next one goes on from there."""
+    os.killpg(child.pid, signal.SIGTERM)
+    try:
+        child.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
 
 
 class PersonalJobRunner(threading.Thread):
@@ -47,12 +59,7 @@ class PersonalJobRunner(threading.Thread):
         while child.poll() is None and waited < LONGEST_SECONDS and not self._stopping.wait(0.2):
             waited += 0.2
         if child.poll() is None:
-            child.terminate()
-            try:
-                child.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+            stop_child(child)
         if not self._stopping.is_set():  # else it is queued again by the next trainer
             minutes = f"{LONGEST_SECONDS / 60:g}"
             reason = (

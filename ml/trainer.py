@@ -2,8 +2,6 @@
 
 import logging
 import os
-import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Sequence
@@ -23,11 +21,9 @@ from lakehouse.io.process_status import TRAINER, status_file
 from lakehouse.io.table_files import damage_of_tables
 from lakehouse.times import utc_text
 from ml import schedule
-from ml.personal_jobs import PersonalJobRunner, start_child
+from ml.personal_jobs import STOP_SECONDS, PersonalJobRunner, start_child, stop_child
 
 log = logging.getLogger("lumbung.trainer")
-# Then a round is killed: what it has computed is kept, and the next round goes on from there.
-STOP_SECONDS = 4.0
 BACKLOG_EVENTS = 5000  # of a history that is being loaded; the first training waits for its end
 MOST_LOOKS = 90  # then it is no history, but a load that does not end
 ALL_KINDS = ("price", "sales", "signal")
@@ -135,7 +131,7 @@ class Trainer:
         while child.poll() is None and not self._stopping.wait(0.2):
             pass
         if child.poll() is None:
-            _stop_group(child)
+            stop_child(child)
         # REFUSED: another round holds the lock, so this one is tried again later
         ended_well = child.returncode in (ExitCode.DONE, ExitCode.REFUSED) or self._stopping.is_set()
         failure = None if ended_well else f"the round ended with exit code {child.returncode}"
@@ -146,15 +142,6 @@ class Trainer:
         rounds = self._status["rounds"] + 1
         self.update_status(state="waiting", round=None, rounds=rounds, failure=failure)
         return failure
-
-
-def _stop_group(child: subprocess.Popen[bytes]) -> None:
-    os.killpg(child.pid, signal.SIGTERM)
-    try:
-        child.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
 
 
 def rounds_of(models: Sequence[str]) -> tuple[list[str], list[str]]:

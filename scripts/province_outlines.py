@@ -37,8 +37,7 @@ def drawn_ring(numbers: list[int], arcs: list[Points]) -> Points:
     """The points of a ring in units of the drawing; a negative number is an arc in reverse."""
     parts = [arcs[number] if number >= 0 else arcs[~number][::-1] for number in numbers]
     ring = np.concatenate([parts[0], *(part[1:] for part in parts[1:])])
-    drawn: Points = (ring - (WEST, NORTH)) * (SCALE, -SCALE)
-    return drawn
+    return (ring - (WEST, NORTH)) * (SCALE, -SCALE)
 
 
 def area(points: Points) -> float:

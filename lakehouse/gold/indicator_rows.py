@@ -44,9 +44,7 @@ def indicator_rows(
     for panel in groups:
         warning = MonthlyRows(panel)
         months.append(
-            _table(
-                of_month, commodity, panel, warning.columns(), np.nonzero(warning.days), warning.months, "M"
-            )
+            _table(of_month, commodity, panel, warning.columns, np.nonzero(warning.days), warning.months, "M")
         )
         rows = np.nonzero(np.isfinite(panel.price) & (panel.days >= since))
         columns = _daily_columns(panel, groups, commodity, rises_pct) | warning.of_the_month_before(
@@ -92,40 +90,33 @@ def _daily_columns(
 
 
 class MonthlyRows:
-    """The monthly figures of a panel, (regions, months) each."""
+    """The monthly figures of a panel."""
 
     def __init__(self, panel: PricePanel) -> None:
-        self.months, self.price, self.days = monthly(panel)
-        self._ifpa = ifpa(self.price)
-        self._ifpa_class = ifpa_class(self._ifpa.value)
-        self._ifpa_reason = ifpa_reason(self._ifpa, self.price)
-        series = [alps(row) for row in self.price]
-        self._alps = np.array([real_time for real_time, _, _ in series])
-        self._alps_ex_post = np.array([ex_post for _, ex_post, _ in series])
-        self._alps_reason = np.array([reason for _, _, reason in series], dtype=object)
-        self._alps_class = alps_class(self._alps)
-
-    def columns(self) -> dict[str, Any]:
-        """Columns of gold.monthly_indicators, (regions, months) each or one value for all."""
+        self.months, price, self.days = monthly(panel)
+        figures = ifpa(price)
+        real_time, ex_post, reason = zip(*(alps(row) for row in price), strict=True)
         vintage = [
-            _month_text(self.months[np.flatnonzero(row)[-1]]) if row.any() else None for row in self.days
+            str(np.datetime64(int(self.months[np.flatnonzero(row)[-1]]), "M")) if row.any() else None
+            for row in self.days
         ]
-        return {
-            "mean_price_idr": self.price,
+        # columns of gold.monthly_indicators, (regions, months) each or one value for all
+        self.columns: dict[str, Any] = {
+            "mean_price_idr": price,
             "days": self.days,
             "prices": "nominal",
-            "cqgr_pct": 100 * self._ifpa.cqgr,
-            "cagr_pct": 100 * self._ifpa.cagr,
-            "ifpa": self._ifpa.value,
-            "ifpa_class": self._ifpa_class,
-            "ifpa_years": self._ifpa.years,
-            "ifpa_12m": _trailing_mean(self._ifpa.value),
-            "ifpa_reason": self._ifpa_reason,
-            "alps": self._alps,
-            "alps_class": self._alps_class,
-            "alps_reason": self._alps_reason,
-            "alps_ex_post": self._alps_ex_post,
-            "alps_ex_post_class": alps_class(self._alps_ex_post),
+            "cqgr_pct": 100 * figures.cqgr,
+            "cagr_pct": 100 * figures.cagr,
+            "ifpa": figures.value,
+            "ifpa_class": ifpa_class(figures.value),
+            "ifpa_years": figures.years,
+            "ifpa_12m": _trailing_mean(figures.value),
+            "ifpa_reason": ifpa_reason(figures, price),
+            "alps": np.array(real_time),
+            "alps_class": alps_class(np.array(real_time)),
+            "alps_reason": np.array(reason, dtype=object),
+            "alps_ex_post": np.array(ex_post),
+            "alps_ex_post_class": alps_class(np.array(ex_post)),
             "vintage_month": np.repeat(np.array(vintage, dtype=object)[:, None], len(self.months), axis=1),
         }
 
@@ -135,18 +126,11 @@ class MonthlyRows:
         `month`: (days,), since 1970.
         """
         at = month - self.months[0] - 1
-        early = np.broadcast_to(at < 0, (len(self.days), len(at)))
-        known = {
-            "ifpa": (self._ifpa.value, np.nan),
-            "ifpa_class": (self._ifpa_class, None),
-            "ifpa_reason": (self._ifpa_reason, "no price in the month"),
-            "alps": (self._alps, np.nan),
-            "alps_class": (self._alps_class, None),
-            "alps_reason": (self._alps_reason, "no price in the month"),
-        }
-        columns = {name: value[:, at] for name, (value, _) in known.items()}
-        for name, (_, before) in known.items():
-            columns[name][early] = before
+        columns = {}
+        for figure in ("ifpa", "alps"):
+            before = {figure: np.nan, f"{figure}_class": None, f"{figure}_reason": "no price in the month"}
+            for name, value in before.items():
+                columns[name] = np.where(at < 0, value, self.columns[name][:, at])
         return columns
 
 
@@ -173,10 +157,6 @@ def _trailing_mean(values: Floats, months: int = 12) -> Floats:
 def _down(row: npt.NDArray[Any], panel: PricePanel) -> npt.NDArray[Any]:
     """One value per day, the same for every province."""
     return np.broadcast_to(row, panel.price.shape)
-
-
-def _month_text(month: int) -> str:
-    return str(np.datetime64(int(month), "M"))
 
 
 def _table(

@@ -5,7 +5,6 @@ from lakehouse.verdicts.resolve import commodity
 RESOLVED = {"listed_commodity": commodity("commodity")}
 COLUMNS = {
     "chain": "coalesce(p.chain, 'price')",
-    "market_id": "p.market_id",
     "commodity": "listed_commodity.id",
     "price_idr": "p.price",
     "actor": "coalesce(p.decided_by, p.source, source)",

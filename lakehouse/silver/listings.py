@@ -36,7 +36,7 @@ def own_bounds(shop: str) -> dict[str, float | None] | None:
 RESOLVED = {
     "category_of_list": each("Category", entry_of(category_aliases())),
     "category_as_written": each("Category", one_line),
-    "percent": each("Discount", percent, pa.float64()),
+    "discount_pct": each("Discount", percent, pa.float64()),
     "bounds": each("Shop", own_bounds, pa.struct([(name, pa.float64()) for name in BOUNDS])),
 }
 COLUMNS = {
@@ -49,7 +49,6 @@ COLUMNS = {
     "rating": "p.Rating",
     "num_reviews": "whole(p.NumReviews)",
     "stock_quantity": "whole(p.StockQuantity)",
-    "discount_pct": "percent",
     "sales": "whole(p.Sales)",
     "date_added": "given_DateAdded",
     "event_month": "month(event_time)",

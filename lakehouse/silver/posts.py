@@ -25,18 +25,14 @@ def commodities(given: list[str | None] | None) -> dict[str, list[str | None]]:
 
 
 RESOLVED = {
-    "lower_lang": each("lang", str.lower),
-    "listed_symbols": each("symbols", symbols, TEXTS),
+    "lang": each("lang", str.lower),
+    "symbols": each("symbols", symbols, TEXTS),
     "named": each("commodities", commodities, COMMODITIES),
 }
 MARKET_DATE = f"local_day(event_time, '{DEFAULT_TIMEZONE}')"
 COLUMNS = {
-    "post_id": "p.post_id",
     "origin": "p.source",
     "content": "p.text",
-    "title": "p.title",
-    "lang": "lower_lang",
-    "symbols": "listed_symbols",
     "commodities": "named.listed",
     "unknown_commodities": "named.unknown",
     "market_date": MARKET_DATE,

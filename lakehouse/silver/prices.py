@@ -51,7 +51,6 @@ RESOLVED = {
 OF_REGION = "if(p.region is null, listed.{0}, given.{0})"
 MARKET_DATE = f"local_day(event_time, {OF_REGION.format('timezone')})"
 COLUMNS = {
-    "market_id": "p.market_id",
     "market_name": "coalesce(listed.market_name, p.market_id)",
     "level": "if(starts_with(p.market_id, 'PROV-'), 'province', 'market')",
     "listed_region_code": "listed.code",
@@ -68,5 +67,4 @@ COLUMNS = {
     "market_date": MARKET_DATE,
     "market_month": f"month({MARKET_DATE})",
     "provider": "coalesce(p.provider, 'market')",
-    "device_id": "p.device_id",
 }

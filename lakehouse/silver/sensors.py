@@ -42,10 +42,8 @@ def rows(accepted: pa.Table) -> pa.Table:
 RESOLVED = {"listed": each("market_id", entry_of(_markets(), key=str), PLACE_TYPE), "readings": readings}
 MARKET_DATE = "local_day(event_time, listed.timezone)"
 COLUMNS = {
-    "market_id": "p.market_id",
     "listed_region_code": "listed.code",
     "region_code": "listed.code",
-    "device_id": "p.device_id",
     "device_id_hash": "sha256(concat_ws('|', p.market_id, coalesce(p.device_id, '')))[:16]",
     "market_date": MARKET_DATE,
     "market_month": f"month({MARKET_DATE})",

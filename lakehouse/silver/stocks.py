@@ -5,15 +5,10 @@ from lakehouse.verdicts.resolve import commodity, region
 RESOLVED = {"listed_commodity": commodity("commodity"), "place": region("region")}
 MARKET_DATE = "local_day(event_time, place.timezone)"
 COLUMNS = {
-    "entity_id": "p.entity_id",
-    "entity_type": "p.entity_type",
     "commodity": "listed_commodity.id",
     "commodity_is_group": "listed_commodity.is_group",
-    "quantity_kg": "p.quantity_kg",
-    "capacity_kg": "p.capacity_kg",
     "region_code": "place.code",
     "region": "place.name",
     "market_date": MARKET_DATE,
     "event_month": f"month({MARKET_DATE})",
-    "device_id": "p.device_id",
 }

@@ -6,10 +6,8 @@ from lakehouse.verdicts.resolve import region
 MEASURES = ("temperature_c", "temperature_min_c", "temperature_max_c", "humidity_pct", "rainfall_mm")
 RESOLVED = {"place": region("region")}
 COLUMNS = {
-    "station_id": "p.station_id",
     "region_code": "place.code",
     "region": "place.name",
-    "date": "given_date",
     **{name: measured(f"p.{name}") for name in MEASURES},
     "marks": " or ".join(is_not_measured(f"p.{name}") for name in MEASURES),
     "event_month": "month(coalesce(given_date, cast(event_time as date)))",

@@ -46,14 +46,10 @@ def is_accepted(order: Mapping[str, Any]) -> bool:
 
 def paper_order(order: Mapping[str, Any]) -> PaperOrder:
     """An accepted row of silver.orders for the engine."""
+    copied = ("trade_id", "symbol", "interval", "side", "bar_time", "decided_at")
     return PaperOrder(
-        trade_id=order["trade_id"],
-        symbol=order["symbol"],
-        interval=order["interval"],
-        side=order["side"],
+        **{name: order[name] for name in copied},
         quantity=exact(order["decided_quantity"]),
-        bar_time=order["bar_time"],
-        decided_at=order["decided_at"],
         terms=market_terms(order["asset_class"], order["currency"]),
         levels=levels_of(order),
     )
@@ -121,10 +117,13 @@ class Book:
         if not self.is_current:
             return False
         before = len(self.account.waiting)
+        return self._fill(bar) or len(self.account.waiting) != before
+
+    def _fill(self, bar: PaperBar) -> bool:
         fills = self.account.take(bar)
         for fill in fills:
             self.fills.setdefault(fill.trade_id, []).append(fill)
-        return bool(fills) or len(self.account.waiting) != before
+        return bool(fills)
 
     def replay(self, bars: Iterable[PaperBar]) -> None:
         """Compute the account again from its whole log and these bars."""
@@ -134,8 +133,7 @@ class Book:
         for key, event in sorted(events, key=lambda each: each[0]):
             self._newest = key
             if isinstance(event, PaperBar):
-                for fill in self.account.take(event):
-                    self.fills.setdefault(fill.trade_id, []).append(fill)
+                self._fill(event)
             else:
                 self.account.accept(paper_order(event))
 
@@ -185,9 +183,7 @@ def positions_of(account: PaperAccount) -> list[Row]:
     return [
         {
             "symbol": symbol,
-            "quantity": float(held.quantity),
-            "cost": float(held.cost),
-            "average_price": float(held.average_price),
+            **{name: float(getattr(held, name)) for name in ("quantity", "cost", "average_price")},
             "market_value": float(account.market_value(symbol)),
             "unrealized_pnl": float(account.market_value(symbol) - held.cost),
         }
@@ -207,9 +203,7 @@ def waiting_of(account: PaperAccount) -> list[Row]:
     """The orders that wait for their fill, as JSON values."""
     return [
         {
-            "trade_id": each.order.trade_id,
-            "symbol": each.order.symbol,
-            "side": each.order.side,
+            **{name: getattr(each.order, name) for name in ("trade_id", "symbol", "side")},
             "quantity": float(each.left),
         }
         for each in account.waiting

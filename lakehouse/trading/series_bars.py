@@ -86,8 +86,7 @@ def series_of(rows: pa.Table, averages: tuple[int, int]) -> dict[SymbolInterval,
 def ends_of_series(rows: pa.Table) -> NDArray[np.bool_]:
     """(rows - 1,) whether the next row is of another series."""
     symbol, interval = (rows[name].to_numpy(zero_copy_only=False) for name in ("symbol", "interval"))
-    changes: NDArray[np.bool_] = (symbol[1:] != symbol[:-1]) | (interval[1:] != interval[:-1])
-    return changes
+    return np.asarray((symbol[1:] != symbol[:-1]) | (interval[1:] != interval[:-1]))
 
 
 def _stored(
@@ -107,21 +106,18 @@ def _stored(
 
 def floats(column: pa.ChunkedArray) -> Floats:
     """The column as doubles, NaN for null."""
-    values: Floats = pc.fill_null(column.cast(pa.float64()), float("nan")).to_numpy()
-    return values
+    return np.asarray(pc.fill_null(column.cast(pa.float64()), float("nan")).to_numpy())
 
 
 def microseconds(column: pa.ChunkedArray) -> NDArray[np.int64]:
     """Times as microseconds since 1970."""
-    values: NDArray[np.int64] = column.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
-    return values
+    return np.asarray(column.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy())
 
 
 def regular_bars(time: NDArray[np.int64], traded: NDArray[np.bool_], series: Series) -> NDArray[np.bool_]:
     """Bars in which something was traded, and before which none is missing."""
     gaps = follows_gap(series.asset_class, np.diff(time), STEP[series.interval])
-    regular: NDArray[np.bool_] = traded & ~np.concatenate([[False], gaps])
-    return regular
+    return np.asarray(traded & ~np.concatenate([[False], gaps]))
 
 
 def splits(close: Floats, previous_close: Floats) -> Floats:

@@ -103,7 +103,7 @@ def signal_at(bars: Bars, end: int, series: Series) -> Signal | None:
         buy_score=buy,
         sell_score=sell,
         data_version=data_version(window),
-        sentiment=mood_of(window),
+        sentiment=None if window.mood is None or np.isnan(window.mood[-1]) else float(window.mood[-1]),
         indicators={name: float(column[-1]) for name, column in values.items()},
     )
 
@@ -186,11 +186,6 @@ def rank(column: Floats) -> float:
     """Share of the values that are at most the last one; 0 when the last one is not known."""
     known = column[~np.isnan(column)]
     return float((known <= column[-1]).mean()) if len(known) else 0.0
-
-
-def mood_of(bars: Bars) -> float | None:
-    """Sentiment beside the last bar; None without a post."""
-    return None if bars.mood is None or np.isnan(bars.mood[-1]) else float(bars.mood[-1])
 
 
 def data_version(bars: Bars) -> str:

@@ -73,5 +73,4 @@ def _at(ascending: Floats, rows: Ints) -> Floats:
     """The value of each column in its row."""
     *windows, _, width = ascending.shape
     lead = [np.arange(size)[:, None] for size in windows]
-    values: Floats = ascending[(*lead, rows, np.arange(width))]
-    return values
+    return np.asarray(ascending[(*lead, rows, np.arange(width))])

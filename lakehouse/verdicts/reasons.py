@@ -7,7 +7,7 @@ from lakehouse.arrow import arrow_type
 from lakehouse.contracts.contract import kinds
 from lakehouse.contracts.rule_masks import REASONS_TYPE
 from lakehouse.contracts.rule_messages import joined, template_parts, value_text
-from lakehouse.contracts.schema import Field, Rule
+from lakehouse.contracts.schema import Rule
 from lakehouse.verdicts.engine import query
 from lakehouse.verdicts.resolve import nearest
 from lakehouse.verdicts.rows import Verdicts, transformed_sql
@@ -53,14 +53,11 @@ def message_values(verdicts: Verdicts, numbers: np.ndarray, rules: list[Rule]) -
     transformed = transformed_sql(verdicts.kind)
     for field in kinds()[verdicts.kind].payload:
         if field.names and any(f"nearest_{field.name}" in sql for sql in wanted):
-            named = query(f"select {_name(field)} as name from ({transformed}) order by nth", rows=rows)
+            # of several names the first unknown one
+            given = f"unknown_{field.name}[1]" if field.type == "strings" else f"p.{field.name}"
+            named = query(f"select {given} as name from ({transformed}) order by nth", rows=rows)
             names = nearest(field.names, named["name"].combine_chunks())
             rows = rows.append_column(f"nearest_{field.name}", names)
     selected = ", ".join(f"try({sql}) as v{nth}" for nth, sql in enumerate(wanted))
     texts = query(f"select {selected} from ({transformed}) order by nth", rows=rows)
     return {sql: list(map(value_text, texts[f"v{nth}"].to_pylist())) for nth, sql in enumerate(wanted)}
-
-
-def _name(field: Field) -> str:
-    """SQL of the name in a field; of several names the first unknown one."""
-    return f"unknown_{field.name}[1]" if field.type == "strings" else f"p.{field.name}"

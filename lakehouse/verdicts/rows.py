@@ -93,8 +93,7 @@ class Verdicts:
     @property
     def mask(self) -> npt.NDArray[np.int64]:
         """Violated rules of each event, one bit a rule."""
-        mask: npt.NDArray[np.int64] = self.table["mask"].to_numpy()
-        return mask
+        return np.asarray(self.table["mask"].to_numpy())
 
 
 def row_verdicts(events: pa.Table, kind: str, knobs: Mapping[str, object]) -> Verdicts:
@@ -173,12 +172,22 @@ def _of_topic(fields: Mapping[str, pa.Array], base: pa.Table) -> dict[str, pa.Ar
 
 @cache
 def transformed_sql(kind: str) -> str:
-    """`rows` with the times in their payload and the columns of their transform, null where one fails."""
-    columns = dict(transform_of(kind).COLUMNS)
+    """`rows` with the times in their payload and the columns of their transform, null where one fails.
+
+    A column that the transform does not make is the payload's field of its name; a time or day as read.
+    """
+    contract = kinds()[kind]
+    transform = transform_of(kind)
+    fixed = {*BRONZE_COLUMNS, "kind", "payload", "event_time", *FACTS}
     readers = {"timestamp": "time_of", "date": "day_of"}
+    fields = {
+        field.name: f"given_{field.name}" if field.type in readers else f"p.{field.name}"
+        for field in contract.payload
+        if field.name in contract.column_names and field.name not in {*fixed, *transform.RESOLVED}
+    }
     times = {
         f"given_{field.name}": f"{readers[field.type]}(p.{field.name})"
-        for field in kinds()[kind].payload
+        for field in contract.payload
         if field.type in readers and field.name != "event_time"
     }
     given = ", ".join(f'{sql} as "{name}"' for name, sql in times.items())
@@ -187,7 +196,7 @@ def transformed_sql(kind: str) -> str:
         "starts_with(source, 'file:') as is_replay "
         f"from (select *, time_of(p.event_time) as given_time{', ' + given if given else ''} from rows)"
     )
-    fixed = {*BRONZE_COLUMNS, "kind", "payload", "event_time", *FACTS}
+    columns = fields | transform.COLUMNS
     guarded = {name: f"try({sql})" if "(" in sql else sql for name, sql in columns.items()}
     replaced = ", ".join(f'{sql} as "{name}"' for name, sql in guarded.items() if name in fixed)
     added = ", ".join(f'{sql} as "{name}"' for name, sql in guarded.items() if name not in fixed)

@@ -138,8 +138,7 @@ def detect(reports: Reports, thresholds: Thresholds, everywhere: bool = False) -
 
 
 def _alarms(scores: Scores) -> Flags:
-    flags: Flags = (np.nan_to_num(scores.strength) > 1) | scores.hard
-    return flags
+    return (np.nan_to_num(scores.strength) > 1) | scores.hard
 
 
 def group_alarms(alarms: Flags, strength: Floats, days: Ints) -> list[AnomalyEvent]:

@@ -8,7 +8,7 @@ from lakehouse.reference import commodities
 from lakehouse.validation.prices import isolation_forest
 from lakehouse.validation.prices.closings import FRESH_DAYS, ClosingPanel
 from lakehouse.validation.prices.day_close import FOLLOW_DAYS, LEVEL_FLOOR
-from lakehouse.validation.prices.scores import FLOOR_PACE, score
+from lakehouse.validation.prices.scores import forest_features, score
 from lakehouse.validation.prices.statistics import Statistics, statistics
 from lakehouse.validation.prices.thresholds import Thresholds
 from lakehouse.validation.windows import median_of
@@ -39,8 +39,7 @@ class Scores:
     @property
     def hard(self) -> Flags:
         """Unit errors: always an alarm."""
-        flags: Flags = np.nan_to_num(self.unit_power) != 0
-        return flags
+        return np.asarray(np.nan_to_num(self.unit_power) != 0)
 
 
 def score_reports(reports: Reports, thresholds: Thresholds) -> Scores:
@@ -89,7 +88,7 @@ def _score_day(
     now[own_columns] = np.log(prices)
     for name, value in cross_section(now, known, day, thresholds).items():
         own[name] = np.full(len(reported), value)
-    columns_of_score = score(prices, day, own, thresholds, commodity, thresholds.tolerance_of(commodity.id))
+    columns_of_score = score(prices, day, own, thresholds, commodity)
     score_r = columns_of_score["score_r"]
     score_g = columns_of_score["score_g"]
     unconfirmed = np.where(np.isfinite(score_r), 0.0, np.nan)
@@ -98,17 +97,9 @@ def _score_day(
         log = np.log(prices)
         strength = np.fmax(confirmed_r / thresholds.residual, score_g / thresholds.geographic)
         strength /= widening(reports, row, reported, strength, thresholds)
-        pace = own["own_scale"] + FLOOR_PACE
-        features = {
-            "score_r": score_r,
-            "score_g": score_g,
-            "pace": np.abs(columns_of_score["move"]) / pace,
-            "drift": np.abs(log - own["average_28"]) / (pace * np.sqrt(28)),
-            "days_since_change": day - own["change_day"],
-        }
         scored = np.isfinite(score_r) & (own["own_scale"] > 0)
-        stacked = np.stack([features[name] for name in isolation_forest.FEATURES], axis=1)
-        scores["features"][row, reported] = np.where(scored[:, None], stacked, np.nan)
+        features = forest_features(columns_of_score, log, day, own)
+        scores["features"][row, reported] = np.where(scored[:, None], features, np.nan)
         gap = log - own["national_level"] - own["gap_median"]
     values = {name: columns_of_score[name] for name in STORED_SCORES} | {
         "score_r": confirmed_r,
@@ -164,8 +155,7 @@ def _log_of_week_before(panel: ClosingPanel, day: int) -> Floats:
     if not rows:
         return np.full(panel.width, np.nan)
     closings: Floats = panel.grid("last_log", 0, rows)
-    closing: Floats = closings[max(panel.closed(day - WEEK + 1) - 1, 0)]
-    return closing
+    return np.asarray(closings[max(panel.closed(day - WEEK + 1) - 1, 0)])
 
 
 def cross_section(now: Floats, known: Statistics, day: int, thresholds: Thresholds) -> dict[str, float]:

@@ -39,8 +39,7 @@ def distance(days: Days, feast: str) -> Floats:
 def ramadan(days: Days) -> Flags:
     """(days,) whether a day lies in the fasting month."""
     away = (days[:, None] - feast_days(days, "fitri")[None, :]).astype(int)
-    fasting: Flags = np.any((away >= -RAMADAN_DAYS) & (away < 0), axis=1)
-    return fasting
+    return np.asarray(np.any((away >= -RAMADAN_DAYS) & (away < 0), axis=1))
 
 
 def is_holiday(days: Days) -> Flags:
@@ -54,8 +53,7 @@ def holidays_within(days: Days, horizon: int) -> Floats:
     ahead = is_holiday(np.arange(days[0], days[-1] + horizon + 1))
     total = np.concatenate([[0], np.cumsum(ahead)])
     column = np.arange(len(days))
-    count: Floats = (total[column + horizon + 1] - total[column + 1]).astype(np.float64)
-    return count
+    return np.asarray((total[column + horizon + 1] - total[column + 1]).astype(np.float64))
 
 
 def weekday(days: Days) -> Floats:
@@ -65,12 +63,10 @@ def weekday(days: Days) -> Floats:
 
 def day_of_year(days: Days) -> Floats:
     """(days,) 0 on 1 January."""
-    since_new_year: Floats = (days - days.astype("datetime64[Y]")).astype(np.float64)
-    return since_new_year
+    return np.asarray((days - days.astype("datetime64[Y]")).astype(np.float64))
 
 
 def pay_days(days: Days) -> Flags:
     """(days,) whether wages are usually paid on that day."""
     of_month = (days - days.astype("datetime64[M]")).astype(int) + 1
-    paid: Flags = (of_month >= PAY_DAYS[0]) | np.isin(of_month, PAY_DAYS[1:])
-    return paid
+    return np.asarray((of_month >= PAY_DAYS[0]) | np.isin(of_month, PAY_DAYS[1:]))

@@ -76,8 +76,7 @@ class Panel:
         """The series with these row numbers, in this order; -1: one without name, unit and prices."""
 
         def taken(values: Floats) -> Floats:
-            picked: Floats = np.vstack([values, np.full(values.shape[1], np.nan)])[rows]
-            return picked
+            return np.asarray(np.vstack([values, np.full(values.shape[1], np.nan)])[rows])
 
         def named(names: Sequence[str]) -> tuple[str, ...]:
             return tuple((*names, "")[row] for row in rows)
@@ -111,10 +110,9 @@ class Panel:
     @cached_property
     def filled(self) -> Floats:
         """(series, days) last observed price on or before each day; NaN before the first."""
-        seen = np.isfinite(self.price)
-        last = np.maximum.accumulate(np.where(seen, np.arange(self.price.shape[1]), -1), axis=1)
-        carried = np.take_along_axis(self.price, np.maximum(last, 0), axis=1)
-        return np.where(last >= 0, carried, np.nan)
+        import pandas as pd  # not before prices are read: a refusal answers at once
+
+        return np.asarray(pd.DataFrame(self.price).ffill(axis=1).to_numpy())
 
     @cached_property
     def series(self) -> tuple[tuple[str, str], ...]:

@@ -136,22 +136,14 @@ def _tasks(
         yield Task(name, models[name], block, plan.horizons, short(parts))
 
 
-def open_holdout(
-    panel: Panel,
-    models: Mapping[str, Factory],
-    plan: Plan,
-    state: Path,
-    reason: str,
-    workers: int = 1,
-    progress: Report = lambda done, total, step: None,
-    report_death: Callable[[], None] = lambda: None,
-) -> Predictions:
-    """The predictions of the final holdout; the opening goes on record before anything is computed."""
+def open_holdout(panel: Panel, models: Sequence[str], plan: Plan, state: Path, reason: str) -> Plan:
+    """The plan of the final holdout; its opening goes on record before anything is computed."""
     holdout = plan.part(opened=True)
     state.mkdir(parents=True, exist_ok=True)
     days = [str(panel.days[origin]) for origin in holdout.origins]
-    record_opening(state, reason=reason, models=list(models), origins=days, source=panel.source)
-    return run(panel, models, holdout, state, workers, progress, report_death)
+    opening = {"reason": reason, "models": models, "origins": days, "source": panel.source}
+    _append(state / HOLDOUT_LOG, opening)
+    return holdout
 
 
 def _predictions(panel: Panel, plan: Plan, tasks: Sequence[Task], state: Path) -> Predictions:
@@ -195,11 +187,6 @@ def _predictions(panel: Panel, plan: Plan, tasks: Sequence[Task], state: Path) -
     return predictions.with_forecasts(
         **{model: np.concatenate(parts) for model, parts in forecasts.items() if parts}
     )
-
-
-def record_opening(state: Path, **about: object) -> None:
-    """Put an opening of the final holdout on record, before anything is computed on it."""
-    _append(state / HOLDOUT_LOG, about)
 
 
 def openings(state: Path) -> list[dict[str, object]]:

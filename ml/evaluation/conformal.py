@@ -90,19 +90,16 @@ class Calibration:
         levels = [round(abs(2 * p - 1), 9) for p in probabilities]
         sizes = {level: self.quantile(commodity, horizon, level)[0] for level in set(levels) - {0.0}}
         q = [np.sign(p - 0.5) * sizes.get(level, 0.0) for p, level in zip(probabilities, levels, strict=True)]
-        quantiles: Floats = forecast[:, None] * np.exp(np.outer(scale * sqrt(horizon), q))
-        return quantiles
+        return forecast[:, None] * np.exp(np.outer(scale * sqrt(horizon), q))
 
     def confidence(self, commodity: str, horizon: int, scale: Floats, within: float = WITHIN) -> Floats:
         """Probability (0–1) that the price lands within ±`within` of the forecast, from the same scores."""
         (signed, _), basis = self._scores(commodity, horizon, LEAST_SCORES[0.8])
         low, high = (np.log(1 + side * within) / (scale * sqrt(horizon)) for side in (-1, 1))
         if basis == "reference":
-            probability: Floats = norm.cdf(high / REFERENCE_SD) - norm.cdf(low / REFERENCE_SD)
-            return probability
+            return np.asarray(norm.cdf(high / REFERENCE_SD) - norm.cdf(low / REFERENCE_SD))
         inside = np.searchsorted(signed, high, "right") - np.searchsorted(signed, low, "left")
-        share: Floats = inside / (len(signed) + 1)
-        return share
+        return np.asarray(inside / (len(signed) + 1))
 
     def _scores(self, commodity: str, horizon: int, least: int) -> tuple[tuple[Floats, Floats], str]:
         """((scores, absolute scores), basis) of the first pool with enough scores and origins."""
@@ -169,8 +166,7 @@ class Intervals:
     @cached_property
     def calibrated(self) -> npt.NDArray[np.bool_]:
         """Predictions whose interval is based on scores; the first origins have none."""
-        based: npt.NDArray[np.bool_] = self.basis != BASES[-1]
-        return based
+        return np.asarray(self.basis != BASES[-1])
 
     def select(self, rows: Selector) -> "Intervals":
         """Those of some predictions, by mask or by number."""

@@ -198,8 +198,7 @@ def fit_factors(losses: Floats) -> Floats:
     common = scaled.mean(axis=2, keepdims=True) / count
     start = START_PULL * (OFFERED - START) ** 2
     cost = np.round(own + POOL_ORIGINS * common + start[:, None, None], 9)
-    factors: Floats = OFFERED[np.argmin(cost, axis=0)]
-    return factors
+    return np.asarray(OFFERED[np.argmin(cost, axis=0)])
 
 
 @dataclass

@@ -73,15 +73,7 @@ def compare_models(
             per_series = {name: factories[name] for name in PER_SERIES & set(factories)}
             with parallel_for(per_series):
                 run(panel, per_series, before_holdout, state, progress=report)
-        predictions = run(
-            panel,
-            factories,
-            before_holdout,
-            state,
-            workers=knobs.processes,
-            progress=report,
-            report_death=note_dead_worker,
-        )
+        predictions = run(panel, factories, before_holdout, state, knobs.processes, report, note_dead_worker)
     unshrunk = predictions
     predictions, factors = shrunk_and_blended(unshrunk, members, panel)
     with progress.stage("checks", "checks on a part of the panel") as report:
@@ -132,22 +124,15 @@ def evaluate_holdout(
     `models` have passed the gate. Nothing is decided here. It measures what the choice is worth, and gives
     the intervals the newest errors. `reason` goes on record.
     """
+    panel, state = comparison.panel, comparison.state
     needed = set(models) - {ENSEMBLE} | (set(comparison.members) if ENSEMBLE in models else set())
     factories = {name: factory for name, factory in comparison.factories.items() if name in needed}
     with progress.stage("checks", "final holdout") as report:
-        later = open_holdout(
-            comparison.panel,
-            factories,
-            comparison.plan,
-            comparison.state,
-            reason,
-            workers=settings().training.processes,
-            progress=report,
-            report_death=note_dead_worker,
-        )
+        holdout = open_holdout(panel, list(factories), comparison.plan, state, reason)
+        later = run(panel, factories, holdout, state, settings().training.processes, report, note_dead_worker)
     both = comparison.unshrunk.concatenate(later, (NAIVE, *factories))
     members = comparison.members if ENSEMBLE in models else ()
-    both, _ = shrunk_and_blended(replace(both, replaced={}), members, comparison.panel)
+    both, _ = shrunk_and_blended(replace(both, replaced={}), members, panel)
     calibrated = {name: calibrate(both, name) for name in both.models if name in {NAIVE, *models}}
     opened = np.isin(both.origin, np.unique(later.origin))
     intervals = {name: of_model.select(opened) for name, (of_model, _) in calibrated.items()}

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from ml.data.panel import Floats, Panel
 from ml.features import rolling
@@ -75,13 +76,8 @@ class FeatureInputs:
 
     @cached_property
     def v(self) -> Floats:
-        """Mean absolute r1 over the days with a report among the last 180, + 1e-4.
-
-        The same as `ml.models.forecaster.scale` of the panel that ends at each day.
-        """
-        counted = self.seen & np.isfinite(self.r1)
-        moved = rolling.total(np.where(counted, np.abs(self.r1), 0.0), 180)
-        return moved / np.maximum(rolling.total(counted.astype(float), 180), 1.0) + LEAST_MOVE
+        """Mean absolute r1 over the days with a report among the last 180, + 1e-4."""
+        return usual_moves(self.r1, self.seen)
 
     def n(self, days: int) -> Floats:
         """National move over so many days: mean r of the other provinces, clipped to ± LARGEST_MOVE."""
@@ -137,12 +133,19 @@ class FeatureInputs:
         """(series, days) last known value of an exogenous series; NaN where the panel does not have it."""
         for series in self.panel.exogenous:
             if series.name == name:
-                value = np.atleast_2d(series.value)
-                column = np.where(np.isfinite(value), np.arange(value.shape[1]), -1)
-                last = np.maximum.accumulate(column, axis=1)
-                carried = np.where(last >= 0, np.take_along_axis(value, np.maximum(last, 0), axis=1), np.nan)
+                carried = pd.DataFrame(np.atleast_2d(series.value)).ffill(axis=1).to_numpy()
                 return np.broadcast_to(carried, self.y.shape)
         return np.full(self.y.shape, np.nan)
+
+
+def usual_moves(change: Floats, seen: npt.NDArray[np.bool_]) -> Floats:
+    """(series, days) mean absolute daily change over the days with a report among the last 180, + 1e-4.
+
+    The same as `ml.models.forecaster.scale` of the panel that ends at each day.
+    """
+    counted = seen & np.isfinite(change)
+    moved = rolling.total(np.where(counted, np.abs(change), 0.0), 180)
+    return moved / np.maximum(rolling.total(counted.astype(float), 180), 1.0) + LEAST_MOVE
 
 
 def mean_without_own(values: Floats) -> Floats:

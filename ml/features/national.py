@@ -49,8 +49,7 @@ def rank(inputs: FeatureInputs) -> Floats:
 
     def within(part: Floats) -> Floats:
         place: Floats = pd.DataFrame(part).rank(method="average").to_numpy() - 1
-        share: Floats = place / np.maximum(np.isfinite(part).sum(axis=0) - 1, 1)
-        return share
+        return np.asarray(place / np.maximum(np.isfinite(part).sum(axis=0) - 1, 1))
 
     return inputs.per_commodity(inputs.y, within)
 

@@ -66,8 +66,7 @@ def noise(inputs: FeatureInputs) -> Floats:
 
 def moved(inputs: FeatureInputs) -> npt.NDArray[np.bool_]:
     """(series, days) whether a reported price differs from the one before."""
-    changed: npt.NDArray[np.bool_] = inputs.seen & (np.abs(inputs.r1) > 0)
-    return changed
+    return inputs.seen & (np.abs(inputs.r1) > 0)
 
 
 def unchanged_share(inputs: FeatureInputs) -> Floats:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.data.panel import Floats, Panel
+from ml.features import rolling
 
 Rows = npt.NDArray[np.int64]
 LEADERS = 5
@@ -26,8 +27,7 @@ class RelatedSeries:
 def find_related_series(panel: Panel) -> RelatedSeries:
     """The related series of each series, from the panel alone. The panel ends at the origin of the fit."""
     y = np.log(panel.filled)
-    week = np.full(y.shape, np.nan)
-    week[:, WEEK:] = y[:, WEEK:] - y[:, :-WEEK]
+    week = y - rolling.lagged(y, WEEK)
     before = week[:, :-WEEK]
     after = week[:, WEEK:]
     count = len(panel.commodities)

@@ -41,26 +41,17 @@ def deviation(values: Floats, window: int) -> Floats:
 
 def highest(values: Floats, window: int) -> Floats:
     """Largest value of the last `window` days."""
-    largest: Floats = _frame(values).rolling(window, min_periods=1).max().to_numpy().T
-    return largest
+    return np.asarray(_frame(values).rolling(window, min_periods=1).max().to_numpy().T)
 
 
 def median(values: Floats, window: int) -> Floats:
     """Median of the last `window` days; NaN with fewer values than a third of the days."""
-    medians: Floats = _frame(values).rolling(window, min_periods=max(window // 3, 1)).median().to_numpy().T
-    return medians
+    return np.asarray(_frame(values).rolling(window, min_periods=max(window // 3, 1)).median().to_numpy().T)
 
 
 def smoothed(values: Floats, share: float) -> Floats:
     """Exponential mean: `share` of the new value, the rest of the old mean; starts at the first value."""
-    level = np.full(values.shape, np.nan)
-    last = np.full(values.shape[0], np.nan)
-    for day in range(values.shape[1]):
-        new = values[:, day]
-        moved = np.where(np.isnan(last), new, last + share * (new - last))
-        last = np.where(np.isnan(new), last, moved)
-        level[:, day] = last
-    return level
+    return np.asarray(_frame(values).ewm(alpha=share, adjust=False, ignore_na=True).mean().to_numpy().T)
 
 
 def days_since(happened: npt.NDArray[np.bool_]) -> Floats:

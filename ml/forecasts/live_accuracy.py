@@ -6,6 +6,7 @@ Shares of prices in their intervals, and drift: whether prices still fall into t
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from lakehouse.io.delta import open_if_exists, open_table, replace_once
 from lakehouse.io.query import run_sql
 from ml import schedule
 from ml.data.exogenous import JAKARTA_HOURS
-from ml.data.panel import Floats, Panel
+from ml.data.panel import Panel
 from ml.evaluation.metrics import usual_step
 from ml.forecasts.rows import NATION, NATION_NAME
 from ml.forecasts.rows import TABLE as FORECASTS
@@ -133,24 +134,9 @@ def _inputs(panel: Panel) -> dict[str, object]:
     return {"forecasts": forecasts, "actuals": actuals, "steps": pa.concat_tables(steps)}
 
 
-def _table(
-    commodities: npt.NDArray[np.str_],
-    regions: npt.NDArray[np.str_],
-    **columns: npt.NDArray[np.generic] | Floats,
-) -> pa.Table:
+def _table(commodities: npt.NDArray[np.str_], regions: npt.NDArray[np.str_], **columns: Any) -> pa.Table:
     """Rows of one series and day each; `columns`: a day and a figure."""
-    return pa.table(
-        {
-            "commodity": pa.array(commodities.tolist(), pa.string()),
-            "region_code": pa.array(regions.tolist(), pa.string()),
-            **{
-                name: pa.array(values.astype("datetime64[D]"))
-                if name.endswith("_date")
-                else pa.array(values, pa.float64())
-                for name, values in columns.items()
-            },
-        }
-    )
+    return pa.table({"commodity": commodities, "region_code": regions, **columns})
 
 
 @dataclass(frozen=True)

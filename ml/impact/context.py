@@ -1,9 +1,10 @@
 """Daily series besides prices and weather that explain a move: pests in posts, deliveries, stocks."""
 
 from collections import defaultdict
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -78,25 +79,22 @@ def _deliveries(panel: Panel, root: str) -> list[ExogenousSeries]:
     rows = read_columns("silver.shipments", columns, root=root)
     if rows is None:
         return []
-    count: Cells = defaultdict(float)
-    mass: Cells = defaultdict(float)
-    delays: dict[tuple[str, str | None, date], list[float]] = defaultdict(list)
-    for row in rows.filter(pc.is_valid(rows["arrived_at"])).to_pylist():
-        province = provinces().get(row["destination_region_code"] or "")
-        if province is None:
-            continue
-        key = (row["commodity"], province.code, (row["arrived_at"] + timedelta(hours=7)).date())
-        count[key] += 1
-        mass[key] += row["quantity_kg"]
-        if row["distance_km"] and row["travel_hours"]:
-            delays[key].append(row["travel_hours"] / base_hours(row["distance_km"]))
-    mean_delay = {key: float(np.mean(values)) for key, values in delays.items()}
-    if not count:
+    arrived = rows.filter(pc.is_valid(rows["arrived_at"])).to_pandas()
+    arrived = arrived.assign(day=(arrived["arrived_at"] + pd.Timedelta(hours=7)).dt.date)
+    arrived = arrived[arrived["destination_region_code"].isin([*provinces()])]
+    if arrived.empty:
         return []
+    timed = arrived[(arrived["distance_km"] > 0) & (arrived["travel_hours"] > 0)]
+    delay = timed["travel_hours"] / timed["distance_km"].map(base_hours)
+    cell = ["commodity", "destination_region_code", "day"]
+    mass = arrived.groupby(cell)["quantity_kg"].agg(["size", "sum"])
+    mean_delay = delay.groupby([timed[name] for name in cell]).mean()
     return [
-        ExogenousSeries(DELIVERIES, "deliveries a day", on_panel(panel, count, np.nan)),
-        ExogenousSeries(ARRIVALS, "kg a day", on_panel(panel, mass, np.nan)),
-        ExogenousSeries(DELAY, "hours for an hour without delay", on_panel(panel, mean_delay, np.nan)),
+        ExogenousSeries(DELIVERIES, "deliveries a day", on_panel(panel, mass["size"].to_dict(), np.nan)),
+        ExogenousSeries(ARRIVALS, "kg a day", on_panel(panel, mass["sum"].to_dict(), np.nan)),
+        ExogenousSeries(
+            DELAY, "hours for an hour without delay", on_panel(panel, mean_delay.to_dict(), np.nan)
+        ),
     ]
 
 
@@ -106,17 +104,11 @@ def _stocks(panel: Panel, root: str) -> list[ExogenousSeries]:
     rows = read_columns("gold.stock_days", columns, root=root)
     if rows is None or not rows.num_rows:
         return []
-    stock: Cells = defaultdict(float)
-    leaving: Cells = defaultdict(float)
-    lasting: Cells = defaultdict(float)
-    for row in rows.filter(pc.is_valid(rows["region_code"])).to_pylist():
-        cell = (row["commodity"], row["region_code"], row["market_date"])
-        stock[cell] += row["quantity_kg"]
-        if row["outflow_kg"]:
-            leaving[cell] += row["outflow_kg"]
-            lasting[cell] += row["quantity_kg"]
-    cover = {cell: lasting[cell] / outflow for cell, outflow in leaving.items()}
+    known = rows.to_pandas()
+    known["lasting"] = known["quantity_kg"].where(known["outflow_kg"] > 0)  # of those who report an outflow
+    days = known.groupby(["commodity", "region_code", "market_date"]).sum()
+    cover = (days["lasting"] / days["outflow_kg"])[days["outflow_kg"] > 0]
     return [
-        ExogenousSeries(STOCK, "kg", on_panel(panel, stock, np.nan)),
-        ExogenousSeries(COVER, "days", on_panel(panel, cover, np.nan)),
+        ExogenousSeries(STOCK, "kg", on_panel(panel, days["quantity_kg"].to_dict(), np.nan)),
+        ExogenousSeries(COVER, "days", on_panel(panel, cover.to_dict(), np.nan)),
     ]

@@ -42,8 +42,7 @@ class ClassFit:
     def contributions(self, inputs: Floats, columns: Columns) -> Floats:
         """(…, inputs) share of each input in a change, in scales; 0 where an input is not known."""
         separate = without_season(inputs, columns, self.seasonal)
-        shares: Floats = np.nan_to_num(self.coefficients * (separate - self.mean) / self.sd)
-        return shares
+        return np.nan_to_num(self.coefficients * (separate - self.mean) / self.sd)
 
 
 @dataclass(frozen=True)
@@ -173,8 +172,7 @@ def ridge(x: Floats, y: Floats, penalties: Floats) -> Floats:
     centred = x - x.mean(axis=0)
     values, vectors = np.linalg.eigh(centred.T @ centred)
     projected = vectors.T @ (centred.T @ (y - y.mean()))
-    coefficients: Floats = (projected / (np.maximum(values, 0) + penalties[:, None])) @ vectors.T
-    return coefficients
+    return np.asarray((projected / (np.maximum(values, 0) + penalties[:, None])) @ vectors.T)
 
 
 def choose_penalty(x: Floats, y: Floats, day: Ints) -> tuple[float, float]:

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.data.panel import Floats, Panel
+from ml.features import rolling
+from ml.features.inputs import usual_moves
 from ml.models.forecaster import HORIZONS, Forecaster
 from ml.models.national import national_panel
 
@@ -21,7 +23,6 @@ BATCH = 256
 FEWEST = 4 * BATCH  # samples before anything is learned
 
 CHANNELS = 5  # of a window
-SCALE_DAYS = 180
 CLIP = 30.0  # usual daily changes; an error of unit must not outweigh all else
 Numbers = npt.NDArray[np.int64]
 
@@ -37,20 +38,6 @@ class Windows:
     change: npt.NDArray[np.float32]
     weight: npt.NDArray[np.float32]  # (samples,) the scale: the weighted error then is an error of log price
     series: Numbers  # (samples,) row numbers
-
-
-def scales(panel: Panel) -> Floats:
-    """(series, days) `ml.models.forecaster.scale` of the panel that ends at each day."""
-    change = np.abs(np.diff(np.log(panel.filled), axis=1, prepend=np.nan))
-    counted = np.isfinite(change) & np.isfinite(panel.price)
-    total = np.cumsum(np.where(counted, change, 0.0), axis=1)
-    count = np.cumsum(counted, axis=1, dtype=np.int64)
-    total_before = total[:, :-SCALE_DAYS].copy()
-    count_before = count[:, :-SCALE_DAYS].copy()
-    total[:, SCALE_DAYS:] -= total_before
-    count[:, SCALE_DAYS:] -= count_before
-    scale: Floats = np.maximum(total, 0.0) / np.maximum(count, 1) + 1e-4
-    return scale
 
 
 def _national_log_price(panel: Panel) -> Floats:
@@ -80,7 +67,7 @@ def build_windows(
     A target past the panel's end is NaN.
     """
     log = np.log(panel.filled)
-    unit = scales(panel)[series, origin][:, None]
+    unit = usual_moves(log - rolling.lagged(log, 1), np.isfinite(panel.price))[series, origin][:, None]
     at_origin = log[series, origin][:, None]
     last = log.shape[1] - 1
     days = origin[:, None] + np.arange(1 - length, 1)[None, :]

@@ -43,8 +43,7 @@ class Drift(Naive):
         rise = panel.log_price[row, latest] - panel.log_price[row, first]
         slope = rise / np.maximum(latest - first, 1)
         ahead = np.asarray(horizons)[None, :] + (days - 1 - latest)[:, None]
-        forecast: Floats = np.exp(panel.log_price[row, latest][:, None] + slope[:, None] * ahead)
-        return forecast
+        return np.asarray(np.exp(panel.log_price[row, latest][:, None] + slope[:, None] * ahead))
 
 
 class SeasonalNaive(Naive):

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.data.panel import Floats, Panel
+from ml.features import rolling
 from ml.models.forecaster import HORIZONS, Forecaster
 from ml.models.naive import last_price
 
@@ -37,9 +38,7 @@ def _provinces(panel: Panel, commodity: str) -> list[int]:
 
 def _median(filled: Floats, seen: npt.NDArray[np.bool_]) -> Floats:
     """(days,) median over provinces; NaN on days that fewer than QUORUM of them reported."""
-    day = np.arange(seen.shape[1])
-    age = day - np.maximum.accumulate(np.where(seen, day, -CARRY_DAYS - 1), axis=1) if seen.size else seen
-    fresh = np.isfinite(filled) & (age <= CARRY_DAYS)
+    fresh = np.isfinite(filled) & (rolling.days_since(seen) <= CARRY_DAYS)
     observed = seen.sum(axis=0) >= np.maximum(QUORUM * fresh.sum(axis=0), 1)
     median = np.full(seen.shape[1], np.nan)
     median[observed] = np.nanmedian(np.where(fresh, filled, np.nan)[:, observed], axis=0)
@@ -75,5 +74,4 @@ class NationalForecaster:
         growth = self.inner.predict(nation, horizons) / last_price(nation)[:, None]
         row_of = {commodity: row for row, commodity in enumerate(nation.commodities)}
         rows = np.array([row_of[commodity] for commodity in panel.commodities], dtype=int)
-        forecast: Floats = last_price(panel)[:, None] * growth[rows]
-        return forecast
+        return np.asarray(last_price(panel)[:, None] * growth[rows])

@@ -110,5 +110,4 @@ def _relative(values: Floats) -> Floats:
 
     Optimisers start from the level, and the unit of money must not matter.
     """
-    relative: Floats = values - values[0]
-    return relative
+    return np.asarray(values - values[0])

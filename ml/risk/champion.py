@@ -47,9 +47,6 @@ def load_champion() -> RiskChampion | None:
     if not champion_file().exists():
         return None
     saved = orjson.loads(champion_file().read_bytes())
-    return RiskChampion(
-        RiskModel.from_json(saved["model"]),
-        saved["run_id"],
-        date.fromisoformat(saved["fitted_until"]),
-        saved["budget_level"],
-    )
+    saved["model"] = RiskModel.from_json(saved["model"])
+    saved["fitted_until"] = date.fromisoformat(saved["fitted_until"])
+    return RiskChampion(**saved)

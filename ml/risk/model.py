@@ -104,7 +104,8 @@ class RiskModel(FeatureModel):
         if self._trees is None:
             return np.full(len(panel.series), np.nan)
         predicted = self._trees.predict(self._samples(panel, features)).astype(np.float64)
-        return np.where(is_recent(panel), predicted, np.nan)
+        is_recent = np.isfinite(panel.price[:, -STALE_DAYS:]).any(axis=1)
+        return np.where(is_recent, predicted, np.nan)
 
     def drivers(self, panel: Panel) -> list[list[str]]:
         """Of each series the features that raise its risk most, by exact Shapley values, highest first."""
@@ -129,8 +130,7 @@ class RiskModel(FeatureModel):
     def _margins(self, panel: Panel) -> Floats:
         """(series,) log odds of the climatology."""
         share = np.array([self.climatology_of(commodity) for commodity in panel.commodities])
-        margins: Floats = np.log(share / (1 - share))
-        return margins
+        return np.asarray(np.log(share / (1 - share)))
 
     def to_json(self) -> dict[str, Any]:
         """The fit in values of JSON; loading it runs no code."""
@@ -168,8 +168,3 @@ def climatology(panel: Panel, series: Rows, rises: npt.NDArray[np.bool_]) -> dic
         own = rises[names == name]
         shares[name] = float((own.sum() + PRIOR_CASES * overall) / (len(own) + PRIOR_CASES))
     return shares
-
-
-def is_recent(panel: Panel) -> npt.NDArray[np.bool_]:
-    """(series,) whether a price was reported within the last STALE_DAYS."""
-    return np.asarray(np.isfinite(panel.price[:, -STALE_DAYS:]).any(axis=1))

@@ -9,7 +9,7 @@ from conf.settings import settings
 from ml import schedule
 from ml.data.panel import NothingToLearn, Panel
 from ml.data.reporting_periods import evaluation_panel
-from ml.evaluation.backtest import Plan, plan, record_opening
+from ml.evaluation.backtest import Plan, open_holdout, plan
 from ml.evaluation.candidates import sample_panel
 from ml.evaluation.leakage_checks import check_model
 from ml.forecasts import mlflow_store
@@ -105,10 +105,7 @@ def _decide(evaluated: RiskEvaluation, known: Panel) -> None:
 def holdout_figures(evaluated: RiskEvaluation, reason: str) -> RiskFigures:
     """Figures of the final holdout; its opening goes on record before anything is computed on it."""
     folder = schedule.state_folder() / RECORD_FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    holdout = evaluated.plan.part(opened=True)
-    days = [str(evaluated.panel.days[origin]) for origin in holdout.origins]
-    record_opening(folder, reason=reason, models=["risk"], origins=days, source=evaluated.panel.source)
+    holdout = open_holdout(evaluated.panel, ["risk"], evaluated.plan, folder, reason)
     cases = risk_cases(evaluated.panel, holdout, factory()(), lambda done, total, step: None)
     return figures(cases, settings().alerts.threshold / 100)
 

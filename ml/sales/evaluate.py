@@ -115,7 +115,7 @@ def evaluate(
             report(20 + 23 * number, f"{split} split")
             predictions = predict_split(rows, split, folds, seed, fit, run)
             if predictions:
-                scores += [score_row(predictions, name, chance) for name in predictions.units]
+                scores += [score_row(predictions, name, chance) for name in predictions.forecasts]
     champion, reason = choose_champion(scores)
     report(90, "fit of the champion")
     model = fit(rows)[champion] | price_response(rows, scores, seed)

@@ -36,10 +36,7 @@ class SplitPredictions:
 
     split: str
     rows: SalesRows
-    units: dict[str, Floats]
-    logs: dict[str, Floats]
-    inside: dict[str, npt.NDArray[np.bool_]]  # whether the 90 % interval held the sales
-    width: dict[str, Floats]
+    forecasts: dict[str, dict[str, Floats]]  # model -> columns of lakehouse.sales.predict
     rows_trained: int  # mean over the folds
     duplicates: int  # rows with the inputs and sales of one trained on; none of products not seen
 
@@ -97,21 +94,13 @@ def predict_split(
         by_fold[LAST_VALUE] = [predict_last_value(before, after, by_fold[CATEGORY_MEDIAN][0])]
         if rows.series:
             by_fold[SEASONAL_NAIVE] = [predict_weekday(before, after, by_fold[LAST_VALUE][0])]
-    tested = rows.at(np.concatenate([test for _, test in parts]))
-    forecasts = {
-        name: {key: np.concatenate([part[key] for part in folds_of]) for key in folds_of[0]}
-        for name, folds_of in by_fold.items()
-    }
     return SplitPredictions(
         split=split,
-        rows=tested,
-        units={name: columns["units"] for name, columns in forecasts.items()},
-        logs={name: columns["logs"] for name, columns in forecasts.items()},
-        inside={
-            name: (columns["lower"] <= tested.sales) & (tested.sales <= columns["upper"])
-            for name, columns in forecasts.items()
+        rows=rows.at(np.concatenate([test for _, test in parts])),
+        forecasts={
+            name: {key: np.concatenate([part[key] for part in folds_of]) for key in folds_of[0]}
+            for name, folds_of in by_fold.items()
         },
-        width={name: columns["upper"] - columns["lower"] for name, columns in forecasts.items()},
         rows_trained=round(float(np.mean([len(train) for train, _ in parts]))),
         duplicates=sum(int(are_copies(*pair).sum()) for pair in zip(trained, left_out, strict=True)),
     )
@@ -170,20 +159,20 @@ def split_scores(predictions: SplitPredictions, name: str) -> dict[str, float | 
     WAPE, RMSE, MAE; skill over the better median; coverage.
     """
     sales = predictions.rows.sales
-    units = predictions.units[name]
+    forecast = predictions.forecasts[name]
+    units = forecast["units"]
     group = predictions.rows.group
     error = np.abs(sales - units)
-    baseline_error = np.abs(sales - predictions.units[better_median(predictions)])
+    baseline_error = np.abs(sales - predictions.forecasts[better_median(predictions)]["units"])
     repeated = np.bincount(group)[group] > 1
-    naive_errors = [
-        float(np.abs(sales - predictions.units[naive]).sum()) for naive in NAIVE if naive in predictions.units
-    ]
+    naive_errors = [_sum_of_errors(predictions, naive) for naive in NAIVE if naive in predictions.forecasts]
     has_interval = name not in NAIVE
+    inside = (forecast["lower"] <= sales) & (sales <= forecast["upper"])
     low, high = skill_interval(error, baseline_error, group)
     return {
         "r2": r2(sales, units),
         "r2_within": r2(demeaned(sales, group)[repeated], demeaned(units, group)[repeated]),
-        "r2_log": r2(np.log1p(sales), predictions.logs[name]),
+        "r2_log": r2(np.log1p(sales), forecast["logs"]),
         "wape_pct": 100 * float(error.sum() / sales.sum()) if sales.sum() else None,
         "rmse": float(np.sqrt(np.mean(error**2))),
         "mae": float(error.mean()),
@@ -191,15 +180,18 @@ def split_scores(predictions: SplitPredictions, name: str) -> dict[str, float | 
         "skill_low": low,
         "skill_high": high,
         "skill_naive": float(1 - error.sum() / min(naive_errors)) if any(naive_errors) else None,
-        "coverage_90": float(predictions.inside[name].mean()) if has_interval else None,
-        "width": float(predictions.width[name].mean()) if has_interval else None,
+        "coverage_90": float(inside.mean()) if has_interval else None,
+        "width": float((forecast["upper"] - forecast["lower"]).mean()) if has_interval else None,
     }
 
 
 def better_median(predictions: SplitPredictions) -> str:
     """The baseline with the smaller error in this split: the overall median or that of the category."""
-    sales = predictions.rows.sales
-    return min(BASELINES, key=lambda name: float(np.abs(sales - predictions.units[name]).sum()))
+    return min(BASELINES, key=lambda name: _sum_of_errors(predictions, name))
+
+
+def _sum_of_errors(predictions: SplitPredictions, name: str) -> float:
+    return float(np.abs(predictions.rows.sales - predictions.forecasts[name]["units"]).sum())
 
 
 def r2(actual: Floats, forecast: Floats) -> float | None:

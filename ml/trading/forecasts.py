@@ -80,8 +80,7 @@ class MomentumRidge:
         change *= scales * np.sqrt(np.array(fitted))[None, :]
         wanted = np.asarray(horizons, dtype=np.float64)
         between = np.stack([np.interp(wanted, [0, *fitted], [0.0, *row]) for row in change])
-        forecast: Floats = np.exp(logs[:, -1:] + between)
-        return forecast
+        return np.asarray(np.exp(logs[:, -1:] + between))
 
 
 def features(logs: Floats, scales: Floats, days: npt.NDArray[np.int64]) -> Floats:
@@ -92,8 +91,7 @@ def features(logs: Floats, scales: Floats, days: npt.NDArray[np.int64]) -> Float
     columns = [(logs[:, days] - logs[:, days - span]) / (scales * np.sqrt(span)) for span in SPANS]
     mean = np.mean([logs[:, days - back] for back in range(20)], axis=0)
     columns.append((logs[:, days] - mean) / (scales * np.sqrt(20)))
-    clipped: Floats = np.clip(np.stack(columns, axis=2), -5, 5)
-    return clipped
+    return np.asarray(np.clip(np.stack(columns, axis=2), -5, 5))
 
 
 LEARNING: Mapping[str, Factory] = {"momentum_ridge": MomentumRidge}

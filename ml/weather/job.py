@@ -10,6 +10,7 @@ from lakehouse.io.delta import inputs_fingerprint, last_made_from, open_if_exist
 from lakehouse.reference import provinces
 from ml.data.load import daily_prices
 from ml.data.panel import NothingToLearn, Panel
+from ml.features import rolling
 from ml.features.related_series import mean_of_rows
 from ml.sentiment.daily_pressure import SENTIMENT, read_pressure
 from ml.weather.lagged_correlation import (
@@ -72,7 +73,7 @@ def correlate(panel: Panel, lags: Ints = LAGS, seed: int = SEED) -> list[Pair]:
     pairs: list[Pair] = []
 
     def add(commodity: str, region: str, variable: str, values: Floats, change: Floats) -> None:
-        mean = trailing_mean(values)
+        mean = rolling.mean(values, WINDOW_DAYS, LEAST_IN_WINDOW)
         common_days = np.sum(np.isfinite(mean) & np.isfinite(change))
         if common_days >= LEAST_DAYS and np.nanstd(values) * np.nanstd(change) > 0:
             x = deseasonalised(mean, day)
@@ -102,20 +103,7 @@ def weekly_change(log_price: Floats, day: Ints) -> Floats:
 
     Weekends are left out, because surveys repeat Friday's prices there.
     """
-    change = np.full(len(log_price), np.nan)
-    change[WINDOW_DAYS:] = log_price[WINDOW_DAYS:] - log_price[:-WINDOW_DAYS]
-    return np.where((day + 3) % 7 < 5, change, np.nan)
-
-
-def trailing_mean(values: Floats) -> Floats:
-    """(days,) mean of the week that ends on the day, with at least five of its days measured."""
-    known = np.isfinite(values)
-    window = np.ones(WINDOW_DAYS)
-    count = np.convolve(known, window)[: len(values)]
-    total = np.convolve(np.where(known, values, 0.0), window)[: len(values)]
-    mean = np.full(len(values), np.nan)
-    np.divide(total, count, out=mean, where=count >= LEAST_IN_WINDOW)
-    return mean
+    return np.where((day + 3) % 7 < 5, log_price - rolling.lagged(log_price, WINDOW_DAYS), np.nan)
 
 
 def correlation_rows(pairs: list[Pair]) -> list[dict[str, Any]]:
@@ -134,31 +122,28 @@ def _rows_of_pair(pair: Pair, q: Floats) -> list[dict[str, Any]]:
     excludes_zero = (result.low > 0) | (result.high < 0)
     significant = (q <= FALSE_DISCOVERY_RATE) & excludes_zero & (result.placebo_p <= PLACEBO_LEVEL)
     strongest = int(np.nanargmin(result.p))
-    rows = []
-    for nth, lag in enumerate(result.lags.tolist()):
-        text = sentence(pair.variable, lag, float(result.r[nth])) if significant[nth] else NOTHING
-        rows.append(
-            {
-                "commodity": pair.commodity,
-                "region_code": pair.region_code,
-                "region": province.name if province else NATION[1],
-                "variable": pair.variable,
-                "lag_days": lag,
-                "correlation": _finite(result.r[nth]),
-                "n": int(result.n[nth]),
-                "n_eff": _finite(result.n_eff[nth]),
-                "ci_low": _finite(result.low[nth]),
-                "ci_high": _finite(result.high[nth]),
-                "p_value": _finite(result.p[nth]),
-                "p_value_adjusted": _finite(q[nth]),
-                "placebo_p_value": _finite(result.placebo_p),
-                "significant": bool(significant[nth]),
-                "strongest": nth == strongest,
-                "text": text,
-                "method": METHOD,
-            }
-        )
-    return rows
+    return [
+        {
+            "commodity": pair.commodity,
+            "region_code": pair.region_code,
+            "region": province.name if province else NATION[1],
+            "variable": pair.variable,
+            "lag_days": lag,
+            "correlation": _finite(result.r[nth]),
+            "n": int(result.n[nth]),
+            "n_eff": _finite(result.n_eff[nth]),
+            "ci_low": _finite(result.low[nth]),
+            "ci_high": _finite(result.high[nth]),
+            "p_value": _finite(result.p[nth]),
+            "p_value_adjusted": _finite(q[nth]),
+            "placebo_p_value": _finite(result.placebo_p),
+            "significant": bool(significant[nth]),
+            "strongest": nth == strongest,
+            "text": sentence(pair.variable, lag, float(result.r[nth])) if significant[nth] else NOTHING,
+            "method": METHOD,
+        }
+        for nth, lag in enumerate(result.lags.tolist())
+    ]
 
 
 def _finite(value: float) -> float | None:

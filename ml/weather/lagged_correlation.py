@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import false_discovery_control
 from scipy.stats import t as student
+
+from ml.features import rolling
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -60,7 +63,7 @@ def lagged_correlation(x: Floats, y: Floats, lags: Ints, resamples: Floats) -> L
 
     `resamples`: of resampled_days().
     """
-    behind = np.stack([shifted(x, int(lag)) for lag in lags])
+    behind = np.stack([rolling.lagged(x, int(lag)) for lag in lags])
     both = np.isfinite(behind) & np.isfinite(y)
     moments = moments_of(behind, y, both)
     r = correlation(moments.sum(axis=2))
@@ -77,13 +80,6 @@ def lagged_correlation(x: Floats, y: Floats, lags: Ints, resamples: Floats) -> L
         high=high,
         placebo_p=placebo(x, y, lags, np.nanmax(np.abs(r), initial=0.0)),
     )
-
-
-def shifted(x: Floats, lag: int) -> Floats:
-    """x moved `lag` days to the right; NaN in the first `lag` days."""
-    moved = np.full(len(x), np.nan)
-    moved[lag:] = x[: len(x) - lag]
-    return moved
 
 
 def moments_of(x: Floats, y: Floats, both: npt.NDArray[np.bool_]) -> Floats:
@@ -139,8 +135,7 @@ def p_value(r: Floats, n_eff: Floats) -> Floats:
     """Two-sided, t = r·sqrt((n_eff − 2)/(1 − r²)) with n_eff − 2 degrees of freedom."""
     with np.errstate(divide="ignore"):
         t = np.abs(r) * np.sqrt((n_eff - 2) / np.maximum(1 - r * r, 0.0))
-    p: Floats = 2 * student.sf(t, n_eff - 2)
-    return p
+    return np.asarray(2 * student.sf(t, n_eff - 2))
 
 
 def resampled_days(days: int, seed: int, draws: int = DRAWS) -> Floats:
@@ -150,8 +145,7 @@ def resampled_days(days: int, seed: int, draws: int = DRAWS) -> Floats:
     starts = np.random.default_rng(seed).integers(0, days, (draws, blocks))
     np.add.at(begun, (np.arange(draws)[:, None], starts), 1.0)
     running = np.cumsum(np.hstack([begun[:, -BLOCK_DAYS:], begun]), axis=1)
-    drawn: Floats = running[:, BLOCK_DAYS:] - running[:, :days]
-    return drawn
+    return np.asarray(running[:, BLOCK_DAYS:] - running[:, :days])
 
 
 def block_bootstrap(moments: Floats, resamples: Floats) -> tuple[Floats, Floats]:
@@ -197,8 +191,6 @@ def false_discovery(p: Floats) -> Floats:
     NaN stays NaN.
     """
     q = np.full(len(p), np.nan)
-    known = np.flatnonzero(np.isfinite(p))
-    order = known[np.argsort(p[known])]
-    raw = p[order] * len(order) / np.arange(1, len(order) + 1)
-    q[order] = np.minimum(np.minimum.accumulate(raw[::-1])[::-1], 1.0)
+    known = np.isfinite(p)
+    q[known] = false_discovery_control(p[known])
     return q

@@ -1,9 +1,8 @@
-"""Scores of the anomaly detectors on injected faults, and labels of synthetic cases and of real shocks."""
+"""Scores of the anomaly detectors on injected faults, and labels of synthetic cases."""
 
 from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from multiprocessing import get_context
 from typing import Any
@@ -13,13 +12,11 @@ import psutil
 from sklearn.metrics import f1_score
 
 from lakehouse.validation.prices.thresholds import Thresholds
-from lakehouse.validation.windows import median
 from ml.anomalies.detection import detect
 from ml.anomalies.forecast_vote import naive_p_values
 from ml.anomalies.job import thresholds_of_day
 from ml.anomalies.labels import label_of
 from ml.anomalies.observations import Reports, reports_of_panel
-from ml.anomalies.rows import anomaly_rows
 from scripts.bench.anomaly_cases import (
     EPOCH,
     FIRST_SOURCE,
@@ -54,7 +51,7 @@ GOALS = {"macro_f1": 0.75, "residual.precision": 0.92, "residual.recall": 0.85}
 
 
 def measure(seeds: tuple[int, ...] = SEEDS, case_seeds: tuple[int, ...] = CASE_SEEDS) -> dict[str, Any]:
-    """Figures of detectors, labels and real shocks. A missing data set is reported as `not_measured`."""
+    """Figures of detectors and labels. A missing data set is reported as `not_measured`."""
     try:
         prices = panel_harga()
     except FileNotFoundError as missing:
@@ -65,15 +62,13 @@ def measure(seeds: tuple[int, ...] = SEEDS, case_seeds: tuple[int, ...] = CASE_S
     with ProcessPoolExecutor(min(psutil.cpu_count() or 1, 2), mp_context=get_context("fork")) as pool:
         runs = list(pool.map(partial(_detect_seed, prices, thresholds, first, stop), seeds))
         cases = pool.map(partial(_label_seed, prices, thresholds, first), case_seeds)
-        figures: dict[str, Any] = {
+        return {
             "days": f"{prices.days[first]} to {prices.days[-1]}",
             "seeds": len(seeds),
             "goals": GOALS,
             "detectors": {name: spread_over_seeds([run[name] for run in runs]) for name in runs[0]},
             "labels": confusion([case for of_seed in cases for case in of_seed]),
         }
-    figures["real_shocks"] = real_shocks(prices, thresholds)
-    return figures
 
 
 def panel_reports(prices: Prices, idr: np.ndarray, since: int, stop: int) -> list[Reports]:
@@ -210,45 +205,3 @@ def macro_f1(pairs: list[tuple[str, str]]) -> float:
     A label that is neither true nor assigned in any pair is left out.
     """
     return float(f1_score(*zip(*pairs, strict=True), average="macro", zero_division=0)) if pairs else 0.0
-
-
-def real_shocks(prices: Prices, thresholds: Thresholds) -> dict[str, Any]:
-    """Labels of the alarms of the published panel, and of the weeks with the largest national moves.
-
-    For each commodity: up to three weeks with a national median move of at least 8 %, 28 days apart.
-    """
-    rows = anomaly_rows(
-        panel_reports(prices, prices.idr, 0, len(prices.days)), thresholds, 0, lambda places: {}, {}
-    )
-    weeks = []
-    for nth, commodity in enumerate(prices.commodities):
-        log = np.log(prices.idr[:, nth])
-        move = np.nan_to_num(median((log[7:] - log[:-7]).T))
-        for _ in range(3):
-            peak = int(np.argmax(np.abs(move)))
-            if abs(move[peak]) < 0.08:
-                break
-            weeks.append((commodity, prices.days[peak], prices.days[peak + 7], float(move[peak])))
-            move[max(peak - 28, 0) : peak + 29] = 0
-    inside = [
-        row
-        for row in rows
-        if any(
-            commodity == row["commodity"] and begin <= row["market_date"] <= end
-            for commodity, begin, end, _ in weeks
-        )
-    ]
-    series_days = 8 * len(prices.provinces) * len(weeks)
-    return {
-        "alarms_of_the_panel_as_published": len(rows),
-        "called": dict(Counter(row["label"] for row in rows)),
-        "severity": dict(Counter(row["severity"] for row in rows)),
-        "weeks": len(weeks),
-        "largest": [
-            f"{commodity} {end - timedelta(7)} {100 * (np.exp(move) - 1):+.0f} %"
-            for commodity, _, end, move in weeks[:6]
-        ],
-        "alarms_in_them": len(inside),
-        "alarms_in_them_per_1000": round(1000 * len(inside) / max(series_days, 1), 2),
-        "called_in_them": dict(Counter(row["label"] for row in inside)),
-    }

@@ -102,5 +102,4 @@ def _board(log: np.ndarray) -> np.ndarray:
     """Rupiah on the grid of a price board."""
     idr = np.exp(log)
     grid = np.where(idr < 20_000, SMALL_GRID, GRID)
-    rounded: np.ndarray = np.maximum(np.round(idr / grid), 1) * grid
-    return rounded
+    return np.asarray(np.maximum(np.round(idr / grid), 1) * grid)

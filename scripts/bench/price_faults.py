@@ -93,8 +93,7 @@ def thin_days(prices: Prices) -> np.ndarray:
         pd.Series(values).rolling(28).median().shift(1).to_numpy() for values in (reports, share)
     )
     heaped = (round_prices >= LEAST_SAMPLE) & (share > 3 * usual_share)
-    thin: np.ndarray = (usual >= LEAST_SAMPLE) & ((reports < 0.9 * usual) | heaped)
-    return thin
+    return np.asarray((usual >= LEAST_SAMPLE) & ((reports < 0.9 * usual) | heaped))
 
 
 def inject(
@@ -158,11 +157,9 @@ def _factors(fault: PriceFault, random: np.random.Generator, clean: np.ndarray) 
     if fault.kind == "gross":
         return np.array([random.uniform(2.5, 6.0) ** sign])
     if fault.kind == "ramp":
-        ramp: np.ndarray = (1 + random.uniform(0.015, 0.04)) ** (sign * np.arange(1, days + 1))
-        return ramp
+        return np.asarray((1 + random.uniform(0.015, 0.04)) ** (sign * np.arange(1, days + 1)))
     if fault.kind == "frozen":
-        frozen: np.ndarray = series[0] / series
-        return frozen
+        return np.asarray(series[0] / series)
     if fault.kind == "swap":
         other = clean[fault.first, random.integers(clean.shape[1]), fault.provinces[0]] / series
         return other if abs(np.log(other[0])) >= np.log(LEAST_CHANGE) else None

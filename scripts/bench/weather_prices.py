@@ -72,8 +72,7 @@ def synthetic_panel(days: int, seed: int, link: Link | None = None) -> Panel:
 def autoregressive_series(rng: np.random.Generator, phi: float, days: int) -> Floats:
     """A series of shape (days,): AR(1) with the given persistence and unit variance."""
     steps = rng.standard_normal(BURN_IN_DAYS + days) * np.sqrt(1 - phi * phi)
-    series: Floats = lfilter([1.0], [1.0, -phi], steps)[BURN_IN_DAYS:]
-    return series
+    return np.asarray(lfilter([1.0], [1.0, -phi], steps)[BURN_IN_DAYS:])
 
 
 def add_link(daily: Floats, driver: Floats, r: float) -> Floats:
@@ -81,8 +80,7 @@ def add_link(daily: Floats, driver: Floats, r: float) -> Floats:
     week = np.ones(7)
     price_spread = np.std(np.convolve(daily, week, "valid"))
     driver_spread = np.std(np.convolve(driver, week, "valid"))
-    linked: Floats = np.sqrt(1 - r * r) * daily + r * driver * price_spread / driver_spread
-    return linked
+    return np.asarray(np.sqrt(1 - r * r) * daily + r * driver * price_spread / driver_spread)
 
 
 def correlate_pairs(panel: Panel) -> tuple[list[dict[str, Any]], set[tuple[str, str]]]:

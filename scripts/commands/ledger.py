@@ -38,11 +38,7 @@ def as_json(verdict: ChainVerdict) -> dict[str, Any]:
     """The verdict as one flat JSON object."""
     fault = asdict(verdict.fault) if verdict.fault else {}
     return {
-        "valid": verdict.valid,
-        "chain": verdict.chain,
-        "length": verdict.length,
-        "rows": verdict.rows,
-        "head_hash": verdict.head_hash,
+        **{name: getattr(verdict, name) for name in ("valid", "chain", "length", "rows", "head_hash")},
         "first_invalid_index": fault.get("index"),
         "reason": fault.get("reason"),
         "first_altered_event_id": fault.get("event_id"),
@@ -143,14 +139,7 @@ def append(
     event_id: Annotated[str | None, typer.Option(help="an id is recorded once")] = None,
 ) -> None:
     """Append a price through the API, as operator, and print the receipt."""
-    fields = {
-        "market_id": market_id,
-        "commodity": commodity,
-        "price": price,
-        "event_time": event_time,
-        "event_id": event_id,
-    }
-    body = {name: value for name, value in fields.items() if value is not None}
+    body = {name: value for name, value in locals().items() if value is not None}
     try:
         response = httpx2.post(
             f"{api_url()}/api/blockchain/append",

@@ -1,9 +1,6 @@
 """`reconcile`: events in = silver + quarantine + duplicates, gold as silver gives it, the lag in Kafka."""
 
 import time
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 import duckdb
@@ -27,37 +24,47 @@ from streaming_jobs.gold.contract_sql import reference_tables
 from streaming_jobs.startup import checks as startup_checks
 
 app = new_app(None)
-Counts = Counter[str]  # kind -> events
 SETTLE_SECONDS = 20.0  # a batch takes less, also after a burst
 PAUSE_SECONDS = 0.5
-# Kind -> offsets between the first and the last stored one of a partition that bronze lacks.
-SKIPPED = """
-select split_part(topic, '.', 2), sum(skipped)
-from (
-  select topic, max("offset") - min("offset") + 1 - count(distinct "offset") as skipped
-  from bronze.events group by topic, partition
+# Counts in events. `rows_in`: records in bronze, and those that it lacks between two offsets of a partition
+# that it has. `lost`: what no other column accounts for.
+COLUMNS = ("kind", "rows_in", "silver", "quarantine", "duplicates", "lost")
+BALANCES = """
+with counted(kind, place, events) as (
+  select kind, 'rows_in', count(*) from bronze.events group by kind
+  union all
+  select split_part(topic, '.', 2), 'rows_in', sum(skipped)
+  from (
+    select topic, max("offset") - min("offset") + 1 - count(distinct "offset") as skipped
+    from bronze.events group by topic, partition
+  )
+  where topic like ? and skipped > 0 group by all
+  -- an event that was evaluated again has one more row per round (generation 1, 2, …)
+  union all select kind, 'quarantine', count(*) from silver.quarantine where generation = 0 group by kind
+  -- a quarantined event that was let through since is counted in silver
+  union all select kind, 'quarantine', -count(*) from gold.reviews where outcome = 'silver' group by kind
+  union all select kind, 'duplicates', sum(duplicates) from gold.balance group by kind
+  union all {silver}
 )
-where topic like ? and skipped > 0 group by all
+select
+  kind,
+  coalesce(sum(events) filter (place = 'rows_in'), 0)::bigint as rows_in,
+  coalesce(sum(events) filter (place = 'silver'), 0)::bigint as silver,
+  coalesce(sum(events) filter (place = 'quarantine'), 0)::bigint as quarantine,
+  coalesce(sum(events) filter (place = 'duplicates'), 0)::bigint as duplicates,
+  rows_in - silver - quarantine - duplicates as lost
+from counted group by kind order by kind
+"""
+# One event may be several rows.
+IN_SILVER = """
+select '{kind}', 'silver', count(distinct (topic, "partition", "offset", event_id)) from {table}
 """
 # Of gold, besides the key; what is summed up from many rows may differ in its last digit.
 COMPARED = ("event_id", "event_time", "price_idr", "value", "observations", "last_event_time", "commodities")
+# The line that `demo` ends with.
+LINE = "IN={rows_in} SILVER={silver} QUARANTINE={quarantine} DUP={duplicates} LOST={lost}"
 REVIEWS_SQL = "select event_id as decision_id from silver_decisions"
 LOOKS = 10
-
-
-@dataclass(frozen=True)
-class KindBalance:
-    """Counts in events. `lost` is what no other column accounts for.
-
-    `rows_in`: records in bronze, and those that it lacks between two offsets that it has.
-    """
-
-    kind: str
-    rows_in: int
-    silver: int
-    quarantine: int
-    duplicates: int
-    lost: int
 
 
 @app.command()
@@ -160,48 +167,25 @@ def balance_report(ends: Positions | None = None) -> dict[str, Any]:
         counted = last_counted_batch()
         balances = kind_balances(counted["versions"] if counted else None)
     waiting = checkpoint.count_waiting(positions=counted["offsets"] if counted else None, ends=ends)
-    whole = total(balances)
+    whole = {name: sum(balance[name] for balance in balances) for name in COLUMNS[1:]}
     return {
         "home": str(settings().home),
-        "balanced": all(balance.lost == 0 for balance in balances) and not waiting,
-        "kinds": [asdict(balance) for balance in balances],
-        "total": asdict(whole),
-        "line": summary_line(whole),
+        "balanced": all(balance["lost"] == 0 for balance in balances) and not waiting,
+        "kinds": balances,
+        "total": {"kind": "total", **whole},
+        "line": LINE.format(**whole),
         "batch_under_way": under_way,
         "lag_events": waiting,
     }
 
 
-def kind_balances(versions: dict[str, int] | None = None) -> list[KindBalance]:
-    """One balance per kind, of the tables at these versions; None: at the newest."""
+def kind_balances(versions: dict[str, int] | None = None) -> list[dict[str, Any]]:
+    """COLUMNS of each kind, of the tables at these versions; None: at the newest."""
     tables = {kind: contract.table for kind, contract in kinds().items()}
     names = ["bronze.events", "silver.quarantine", "gold.reviews", "gold.balance", *tables.values()]
-    lake = lake_database(names, versions)
-    rows_in = _counts(lake, "select kind, count(*) from bronze.events group by kind")
-    rows_in += _counts(lake, SKIPPED, [f"{TOPIC_PREFIX}%"])
-    silver: Counts = Counter()
-    for kind, table in tables.items():
-        place = 'distinct (topic, "partition", "offset", event_id)'  # one event may be several rows
-        silver += _counts(lake, f"select '{kind}', count({place}) from {table}")
-    # An event that was evaluated again has one more row per round (generation 1, 2, …).
-    quarantine = _counts(
-        lake, "select kind, count(*) from silver.quarantine where generation = 0 group by kind"
-    )
-    # A quarantined event that was let through since is counted in silver.
-    quarantine.subtract(
-        _counts(lake, "select kind, count(*) from gold.reviews where outcome = 'silver' group by kind")
-    )
-    duplicates = _counts(lake, "select kind, sum(duplicates) from gold.balance group by kind")
-    balances = []
-    for kind in sorted({*rows_in, *tables, *quarantine, *duplicates}):
-        landed = {"silver": silver[kind], "quarantine": quarantine[kind], "duplicates": duplicates[kind]}
-        lost = rows_in[kind] - sum(landed.values())
-        balances.append(KindBalance(kind, rows_in[kind], **landed, lost=lost))
-    return balances
-
-
-def _counts(lake: duckdb.DuckDBPyConnection, sql: str, values: Sequence[str] = ()) -> Counts:
-    return Counter({kind: int(count) for kind, count in lake.execute(sql, values).fetchall()})
+    silver = " union all ".join(IN_SILVER.format(kind=kind, table=table) for kind, table in tables.items())
+    rows = lake_database(names, versions).execute(BALANCES.format(silver=silver), [f"{TOPIC_PREFIX}%"])
+    return [dict(zip(COLUMNS, row, strict=True)) for row in rows.fetchall()]
 
 
 def last_counted_batch() -> dict[str, Any] | None:
@@ -213,30 +197,7 @@ def last_counted_batch() -> dict[str, Any] | None:
     return tag and tag | {"versions": {**tag["versions"], "gold.balance": tag["version"]}}
 
 
-def total(balances: list[KindBalance]) -> KindBalance:
-    """The sum over all kinds."""
-    columns = zip(*(astuple(balance)[1:] for balance in balances), strict=True)
-    return KindBalance("total", *map(sum, columns))
-
-
-def summary_line(whole: KindBalance) -> str:
-    """The line that `demo` ends with."""
-    return (
-        f"IN={whole.rows_in} SILVER={whole.silver} QUARANTINE={whole.quarantine} "
-        f"DUP={whole.duplicates} LOST={whole.lost}"
-    )
-
-
 # ----------------------------------------------------------------------------------- gold against silver
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Rows of a gold table: it lacks the `missing` ones; the `surplus` ones follow from nothing."""
-
-    table: str
-    missing: int
-    surplus: int
 
 
 def gold_differences() -> list[dict[str, Any]] | None:
@@ -250,19 +211,22 @@ def gold_differences() -> list[dict[str, Any]] | None:
         before = _versions()
         differences = differences_now()
         if not is_alive(stream_status()) or not differences:
-            return [asdict(difference) for difference in differences]
+            return differences
         time.sleep(settings().stream.incremental_gold_seconds + 1)  # gold has followed by then
         if _versions() == before and not checkpoint.batch_under_way():
-            return [asdict(difference) for difference in differences]
+            return differences
     return None
 
 
-def differences_now() -> list[Difference]:
-    """As the tables are now. Tables without a commit are left out."""
+def differences_now() -> list[dict[str, Any]]:
+    """As the tables are now: the rows that each lacks, and those that follow from nothing.
+
+    Tables without a commit are left out.
+    """
     plans = [(contract, sql_of(contract), _columns(contract)) for contract in _compared_contracts()]
     plans.append((contracts()["gold.reviews"], REVIEWS_SQL, ["decision_id"]))
     outcomes = [_difference(*plan) for plan in plans if open_if_exists(plan[0].table) is not None]
-    return [outcome for outcome in outcomes if outcome.missing or outcome.surplus]
+    return [outcome for outcome in outcomes if outcome["missing"] or outcome["surplus"]]
 
 
 def _compared_contracts() -> list[Contract]:
@@ -277,7 +241,7 @@ def _columns(contract: Contract) -> list[str]:
     ]
 
 
-def _difference(contract: Contract, sql: str, columns: list[str]) -> Difference:
+def _difference(contract: Contract, sql: str, columns: list[str]) -> dict[str, Any]:
     reads = ["silver.decisions"] if contract.table == "gold.reviews" else list(contract.reads)
     lake = lake_database([contract.table, *reads])
     for name, rows in reference_tables().items():
@@ -289,7 +253,7 @@ def _difference(contract: Contract, sql: str, columns: list[str]) -> Difference:
         lake.execute(f"select count(*) from ({first} except all {second})").fetchall()[0][0]
         for first, second in ((expected, actual), (actual, expected))
     )
-    return Difference(contract.table, missing, surplus)
+    return {"table": contract.table, "missing": missing, "surplus": surplus}
 
 
 def _versions() -> dict[str, int]:

@@ -19,14 +19,7 @@ from lakehouse.contracts.contract import contracts
 from lakehouse.io.checkpoint import count_waiting
 from lakehouse.io.delta import open_if_exists
 from lakehouse.io.kafka import is_open
-from lakehouse.io.process_status import (
-    alert_worker_status,
-    background_gold_status,
-    collectors_status,
-    stream_status,
-    trainer_status,
-    was_killed,
-)
+from lakehouse.io.process_status import was_killed
 from lakehouse.io.table_files import UnreadableTable, reading
 from lakehouse.io.terminal import translated
 from lakehouse.silence import COLUMNS, total_silence
@@ -129,11 +122,7 @@ def read_status() -> dict[str, Any]:
         "home": str(settings().home),
         "api": readiness.api_url(),
         "services": [asdict(service) for service in services_now],
-        "stream": with_current_state(stream_status()),
-        "background_gold": with_current_state(background_gold_status()),
-        "trainer": with_current_state(trainer_status()),
-        "alert_worker": with_current_state(alert_worker_status()),
-        "collectors": with_current_state(collectors_status()),
+        **{name: with_current_state(read()) for name, (read, _) in readiness.READY_STATES.items()},
         "lag_events": lag_now(),
         "landing_refused": refused_files(),
         "quarantine_open": rows["silver.quarantine"] - rows["gold.reviews"],

@@ -20,9 +20,9 @@ from scripts.stack.broker import own_cluster_id
 READY_STATES: dict[str, tuple[Callable[[], Mapping[str, Any] | None], tuple[str, ...]]] = {
     "stream": (stream_status, ("running",)),
     "background_gold": (background_gold_status, ("waiting", "running")),
-    "collectors": (collectors_status, ("running",)),
-    "alert_worker": (alert_worker_status, ("running",)),
     "trainer": (trainer_status, ("waiting", "running")),
+    "alert_worker": (alert_worker_status, ("running",)),
+    "collectors": (collectors_status, ("running",)),
 }
 STAYS_UP_SECONDS = 1  # a service that opens no port: to stay up this long is all that it can show
 

@@ -4,7 +4,6 @@ import itertools
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -270,16 +269,17 @@ def test_reconcile_names_gold_that_lacks_rows(copied: Path, table: str):
     newest_commit(table).unlink()
     clear_cache()
     differences = differences_now()
-    missing = {difference.table: difference.missing for difference in differences}
+    missing = {difference["table"]: difference["missing"] for difference in differences}
     assert missing.pop(table) and set(missing) <= {"gold.markets"}, "made from the rows that are lost"
-    assert gold_differences() == [asdict(difference) for difference in differences]
+    assert gold_differences() == differences
 
 
 def test_reconcile_names_rows_of_gold_that_silver_lacks(copied: Path):
     write("gold.reviews", [{"decision_id": "from nowhere"}])
     DeltaTable(table_uri("silver.prices")).delete("event_id = 'e1-3'")
     differences = {
-        difference.table: (difference.missing, difference.surplus) for difference in differences_now()
+        difference["table"]: (difference["missing"], difference["surplus"])
+        for difference in differences_now()
     }
     assert differences.pop("gold.reviews") == (0, 1) and differences.pop("gold.price_history") == (0, 1)
     assert set(differences) == {"gold.daily_prices"}
@@ -292,7 +292,7 @@ def test_markets_follow_a_changed_reference_list(copied: Path, monkeypatch: pyte
     assert open_table("gold.markets").version() == version, "nothing has changed"
     listed = {**markets(), "PASAR-NEW": Market("PASAR-NEW", "Pasar Baru", "31", None, None)}
     monkeypatch.setattr(contract_sql, "markets", lambda: listed)
-    assert [difference.table for difference in differences_now()] == ["gold.markets"]
+    assert [difference["table"] for difference in differences_now()] == ["gold.markets"]
     IncrementalGold(1).refresh()
     assert differences_now() == []
     assert "PASAR-NEW" in open_table("gold.markets").to_pyarrow_table()["market_id"].to_pylist()

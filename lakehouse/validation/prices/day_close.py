@@ -14,6 +14,7 @@ from lakehouse.arrow import ordered
 from lakehouse.validation import Flags
 from lakehouse.validation.prices.thin_sample import USUAL_DAYS, thin_sample
 from lakehouse.validation.prices.thresholds import Thresholds
+from lakehouse.validation.prices.verdict_rows import COPIED_COLUMNS
 from lakehouse.validation.windows import Floats, Ints, median, median_of
 
 DECIDED_BY = "system:day-close"
@@ -27,16 +28,7 @@ LEVEL_FLOOR = 0.04
 FEW_SHARE = 0.5
 FEWEST_WITNESSES = 2
 NEEDED = (
-    "event_id",
-    "event_time",
-    "provider",
-    "market_id",
-    "region_code",
-    "level",
-    "commodity",
-    "channel",
-    "market_date",
-    "price_idr",
+    *(name for name in COPIED_COLUMNS if name != "device_id"),
     "policy",
     "last_price_idr",
     "days_since_last",
@@ -47,7 +39,6 @@ NEEDED = (
     "source_mismatch",
     "outside_band",
     "outcome",
-    "ingested_at",
 )
 SERIES = ("provider", "market_id", "region_code", "level")
 
@@ -172,8 +163,7 @@ class Reported:
     def moves(self, day: int, base: int) -> Floats:
         """Log move of each series since its last report up to day `base`, at most LOOK_BACK_DAYS ago."""
         start, stop = np.searchsorted(self.days, [day - LOOK_BACK_DAYS, base + 1])
-        moves: Floats = self.log[self.row(day)] - _newest(self.log[start:stop])
-        return moves
+        return np.asarray(self.log[self.row(day)] - _newest(self.log[start:stop]))
 
     def by_region(self, values: Floats) -> Floats:
         """Median of the values of each province."""

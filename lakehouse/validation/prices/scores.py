@@ -1,6 +1,7 @@
 """Scores and flags of a price by the statistics of its series, for the stream, the day close and the API."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy.typing as npt
 
 from lakehouse.reference import Commodity
 from lakehouse.validation.prices import isolation_forest
-from lakehouse.validation.prices.statistics import LEVEL_DAYS, friday_before, weekday
+from lakehouse.validation.prices.statistics import LEVEL_DAYS, OF_WINDOW, friday_before, weekday
 from lakehouse.validation.prices.thresholds import Thresholds
 from lakehouse.validation.windows import Floats, Ints
 
@@ -25,7 +26,20 @@ FLOOR_GAP = 0.02
 FLOOR_PACE = 1e-4
 # Log units; 10 is 2.3 away from 1.
 MAX_UNIT_TOLERANCE = 0.5
-WINDOW = ("n", "mean_idr", "sd_idr", "q1_idr", "q3_idr", "median_idr", "mad_idr", "national_move")
+
+
+@dataclass(frozen=True)
+class _Prices:
+    """Prices with what several of their scores are computed from, an entry a row."""
+
+    idr: Floats
+    log: Floats
+    move: Floats
+    age: Floats
+    day: int | Ints
+    of: Mapping[str, Floats]
+    warm: Flags
+    thresholds: Thresholds
 
 
 def score(
@@ -34,14 +48,13 @@ def score(
     of: Mapping[str, Floats],
     thresholds: Thresholds,
     commodity: Commodity,
-    tolerance: float,
     ai: bool = False,
 ) -> Scores:
     """Columns of silver.price_verdicts that follow from the price, one entry a row.
 
     `prices`: rupiah, finite and above 0. `day`: epoch day of all rows, or of each. `of`: statistics of each
     row's series (`statistics.NUMBERS`). `commodity`: its daily volatility is used until a series has its own.
-    `tolerance`: between two sources, as a log ratio. `ai`: evaluate the isolation forest for all rows, not
+    `ai`: evaluate the isolation forest for all rows, not
     only where its vote decides.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -53,27 +66,29 @@ def score(
         carried = (
             (weekday(days) >= 5) & (of["friday_day"] == friday_before(days)) & (prices == of["friday_idr"])
         )
-        scores: Scores = {name: of[name] for name in WINDOW}
+        given = _Prices(prices, log, move, age, day, of, warm, thresholds)
+        scores: Scores = {name: of[name] for name in (*OF_WINDOW, "national_move")}
         scores |= {
             "last_price_idr": np.round(np.exp(of["last_log"]), 4),
             "days_since_last": age,
             "move": move,
             "carried": carried,
         }
-        scores |= _votes(prices, of, warm, thresholds)
-        scores |= _calibrated(log, move, age, day, of, warm & ~carried, thresholds)
-        scores |= _unit_error(prices, move, age, of, commodity.daily_volatility, thresholds)
-        scores |= _sources(log, of, tolerance, thresholds)
-        scores |= _plausibility(prices, log, day, of, warm, thresholds)
-        scores |= _forest(log, day, of, scores, warm, thresholds, ai)
+        scores |= _votes(given)
+        scores |= _calibrated(given, warm & ~carried)
+        scores |= _unit_error(given, commodity.daily_volatility)
+        scores |= _sources(given, thresholds.tolerance_of(commodity.id))
+        scores |= _plausibility(given)
+        scores |= _forest(given, scores, ai)
         scores["outside_band"] = (prices < commodity.band_idr[0]) | (prices > commodity.band_idr[1])
         scores["votes"] = scores["zscore_flag"].astype(np.int32) + scores["iqr_flag"] + scores["ai_flag"]
     scores["cause"] = _cause(of, warm, carried, thresholds)
     return scores
 
 
-def _votes(prices: Floats, of: Mapping[str, Floats], warm: Flags, thresholds: Thresholds) -> Scores:
+def _votes(given: _Prices) -> Scores:
     """z-score, IQR fence, deviation and Hampel over the 60-day window, every scale with its floor."""
+    prices, of, warm, thresholds = given.idr, given.of, given.warm, given.thresholds
     middle = of["median_idr"]
     zscore = np.abs(prices - of["mean_idr"]) / np.fmax(of["sd_idr"], FLOOR_SD * middle)
     reach = thresholds.iqr * np.fmax(of["q3_idr"] - of["q1_idr"], FLOOR_IQR * middle)
@@ -89,15 +104,7 @@ def _votes(prices: Floats, of: Mapping[str, Floats], warm: Flags, thresholds: Th
     }
 
 
-def _calibrated(
-    log: Floats,
-    move: Floats,
-    age: Floats,
-    day: int | Ints,
-    of: Mapping[str, Floats],
-    judged: Flags,
-    thresholds: Thresholds,
-) -> Scores:
+def _calibrated(given: _Prices, judged: Flags) -> Scores:
     """Residual and geographic scores.
 
     score_r: the move less the national move of the last closed day, or the move itself where that is
@@ -109,13 +116,14 @@ def _calibrated(
     the last accepted price already exceeds the limit, its level was released, and only what the move adds
     counts.
     """
+    log, move, of, thresholds = given.log, given.move, given.of, given.thresholds
     expected = np.where(np.isfinite(of["national_move"]), of["national_move"], 0.0)
     away = log - of["level_7"]
     led_away = (np.sign(away) == np.sign(move)) & (np.abs(away) >= thresholds.confirmation * np.abs(move))
     gap = log - of["national_level"] - of["gap_median"]
     residual = np.fmin(np.abs(move - expected), np.abs(move))
-    stood_still = day - of["change_day"] > LEVEL_DAYS
-    residual = np.where(stood_still, np.fmin(residual, np.abs(gap)), residual) / np.sqrt(age)
+    stood_still = given.day - of["change_day"] > LEVEL_DAYS
+    residual = np.where(stood_still, np.fmin(residual, np.abs(gap)), residual) / np.sqrt(given.age)
     score_r = residual / (of["residual_scale"] + FLOOR_RESIDUAL)
     gap_scale = of["gap_scale"] + FLOOR_GAP
     before = np.abs(gap - move)
@@ -129,32 +137,26 @@ def _calibrated(
     }
 
 
-def _unit_error(
-    prices: Floats,
-    move: Floats,
-    age: Floats,
-    of: Mapping[str, Floats],
-    volatility: float,
-    thresholds: Thresholds,
-) -> Scores:
+def _unit_error(given: _Prices, volatility: float) -> Scores:
     """`unit_power`: k in -3..3 when the ratio to the last accepted price is near 10^k, else 0."""
-    pace = np.fmax(
-        of["own_scale"] + FLOOR_PACE, np.where(of["n"] >= thresholds.warmup_observations, 0.0, volatility)
-    )
-    tolerance = np.clip(2 * pace * np.sqrt(age), thresholds.unit_tolerance, MAX_UNIT_TOLERANCE)
-    power = np.clip(np.rint(move / np.log(10)), -3, 3)
-    is_unit_error = (power != 0) & (np.abs(move - power * np.log(10)) <= tolerance)
+    pace = np.fmax(given.of["own_scale"] + FLOOR_PACE, np.where(given.warm, 0.0, volatility))
+    least = given.thresholds.unit_tolerance
+    tolerance = np.clip(2 * pace * np.sqrt(given.age), least, MAX_UNIT_TOLERANCE)
+    power = np.clip(np.rint(given.move / np.log(10)), -3, 3)
+    is_unit_error = (power != 0) & (np.abs(given.move - power * np.log(10)) <= tolerance)
     power = np.where(is_unit_error, power, 0).astype(np.int32)
-    return {"unit_power": power, "suggested_price_idr": np.where(is_unit_error, prices / 10.0**power, np.nan)}
+    suggested = np.where(is_unit_error, given.idr / 10.0**power, np.nan)
+    return {"unit_power": power, "suggested_price_idr": suggested}
 
 
-def _sources(log: Floats, of: Mapping[str, Floats], tolerance: float, thresholds: Thresholds) -> Scores:
+def _sources(given: _Prices, tolerance: float) -> Scores:
     """Distance to the price that other sources lead to expect.
 
     With too few pairs the tolerance is doubled, and there is never an error.
     """
-    gap = log - of["source_log"]
-    paired = of["source_pairs"] >= thresholds.source_pairs
+    of = given.of
+    gap = given.log - of["source_log"]
+    paired = of["source_pairs"] >= given.thresholds.source_pairs
     limit = np.where(np.isfinite(gap), np.where(paired, tolerance, 2 * tolerance), np.nan)
     differs = np.abs(gap) > limit
     return {
@@ -167,52 +169,41 @@ def _sources(log: Floats, of: Mapping[str, Floats], tolerance: float, thresholds
     }
 
 
-def _plausibility(
-    prices: Floats,
-    log: Floats,
-    day: int | Ints,
-    of: Mapping[str, Floats],
-    warm: Flags,
-    thresholds: Thresholds,
-) -> Scores:
+def _plausibility(given: _Prices) -> Scores:
     """Ratio to the national median, staleness among moving peers, national gap without own history."""
-    ratio = prices / of["national_median_idr"]
-    unchanged = (log == of["last_log"]) & (day - of["change_day"] > thresholds.stale_days)
+    log, of, thresholds = given.log, given.of, given.thresholds
+    unchanged = (log == of["last_log"]) & (given.day - of["change_day"] > thresholds.stale_days)
     return {
-        "national_ratio": ratio,
+        "national_ratio": given.idr / of["national_median_idr"],
         "stale": unchanged & (of["peers"] >= thresholds.min_peers) & (of["peers_moved"] >= 0.5),
-        "national_gap": ~warm & (np.abs(log - of["national_level"]) > thresholds.national_gap),
+        "national_gap": ~given.warm & (np.abs(log - of["national_level"]) > thresholds.national_gap),
     }
 
 
-def _forest(
-    log: Floats,
-    day: int | Ints,
-    of: Mapping[str, Floats],
-    scores: Scores,
-    warm: Flags,
-    thresholds: Thresholds,
-    everywhere: bool,
-) -> Scores:
+def _forest(given: _Prices, scores: Scores, everywhere: bool) -> Scores:
     """Isolation-forest score 0..1 where it can matter: under the seed policy with one other vote."""
     one_vote = scores["zscore_flag"] ^ scores["iqr_flag"]
-    wanted = warm & (of["own_scale"] > 0) & ~scores["carried"]
+    wanted = given.warm & (given.of["own_scale"] > 0) & ~scores["carried"]
     if not everywhere:
-        wanted = wanted & one_vote & (thresholds.policy == "seed")
-    values = np.full(len(log), np.nan)
+        wanted = wanted & one_vote & (given.thresholds.policy == "seed")
+    values = np.full(len(given.log), np.nan)
     if wanted.any():
-        pace = of["own_scale"] + FLOOR_PACE
-        features = {
-            "score_r": scores["score_r"],
-            "score_g": scores["score_g"],
-            "pace": np.abs(scores["move"]) / pace,
-            "drift": np.abs(log - of["average_28"]) / (pace * np.sqrt(28)),
-            "days_since_change": day - of["change_day"],
-        }
-        values[wanted] = isolation_forest.score(
-            np.stack([features[name][wanted] for name in isolation_forest.FEATURES], axis=1)
-        )
-    return {"forest_score": values, "ai_flag": values > thresholds.forest}
+        features = forest_features(scores, given.log, given.day, given.of)
+        values[wanted] = isolation_forest.score(features[wanted])
+    return {"forest_score": values, "ai_flag": values > given.thresholds.forest}
+
+
+def forest_features(scores: Scores, log: Floats, day: int | Ints, of: Mapping[str, Floats]) -> Floats:
+    """[rows, isolation_forest.FEATURES] of prices by their scores."""
+    pace = of["own_scale"] + FLOOR_PACE
+    features = {
+        "score_r": scores["score_r"],
+        "score_g": scores["score_g"],
+        "pace": np.abs(scores["move"]) / pace,
+        "drift": np.abs(log - of["average_28"]) / (pace * np.sqrt(28)),
+        "days_since_change": day - of["change_day"],
+    }
+    return np.stack([features[name] for name in isolation_forest.FEATURES], axis=1)
 
 
 def _cause(

@@ -53,11 +53,6 @@ class SeriesPast:
     average: float = nan
 
     @classmethod
-    def unknown(cls, commodity: Commodity) -> "SeriesPast":
-        """Of a series without closings: the usual move of the commodity is used."""
-        return cls(MEAN_OF_SD * commodity.daily_volatility, ROBUST)
-
-    @classmethod
     def of_table(cls, row: Mapping[str, Any], commodity: Commodity) -> "SeriesPast":
         """Of a series of gold.series_stats that has a closing."""
         pace = row["own_scale"] or MEAN_OF_SD * commodity.daily_volatility
@@ -151,7 +146,7 @@ def score_series(
     observations: Sequence[tuple[date, float]],
 ) -> list[ScoredPrice]:
     """Day by day; the last price given of a day is its closing."""
-    past = SeriesPast.unknown(commodity)
+    past = SeriesPast(MEAN_OF_SD * commodity.daily_volatility, ROBUST)  # the usual move, without closings
     table = None
     refused = RefusedCloses()
     scored: dict[int, ScoredPrice] = {}

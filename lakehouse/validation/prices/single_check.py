@@ -17,6 +17,7 @@ from lakehouse.validation.prices.thresholds import Thresholds
 from lakehouse.validation.prices.verdict_rows import readable
 from lakehouse.validation.windows import Floats
 
+FLAGS = ("zscore_flag", "iqr_flag", "ai_flag", "multi_source_ok")
 NATIONAL = ("national_move", "national_level", "national_median_idr", "peers", "peers_moved")
 EPOCH = date(1970, 1, 1)
 
@@ -69,31 +70,15 @@ def check_price(
     scores: Scores = {}
     for policy in ("seed", "calibrated"):
         under = replace(thresholds, policy=policy)
-        scores = score(
-            np.array([price_idr], dtype=np.float64),
-            day,
-            of,
-            under,
-            listed,
-            thresholds.tolerance_of(commodity),
-            ai=True,
-        )
+        scores = score(np.array([price_idr], dtype=np.float64), day, of, under, listed, ai=True)
         flags = rules.violated(scores, policy)
         policies[policy] = bool(rules.refused(flags)[0] or scores["outside_band"][0])
         if policy == thresholds.policy:
             violated = [name for name, flag in flags.items() if flag[0]]
-    shown = {
-        **readable(scores, 0, tuple(scores)),
-        "price_idr": float(price_idr),
-    }
+    shown = {**readable(scores, 0, tuple(scores)), "price_idr": float(price_idr)}
     power = int(scores["unit_power"][0])
     return PriceCheck(
-        flags={
-            "zscore": bool(scores["zscore_flag"][0]),
-            "iqr": bool(scores["iqr_flag"][0]),
-            "ai": bool(scores["ai_flag"][0]),
-            "multi_source_ok": bool(scores["multi_source_ok"][0]),
-        },
+        flags={name.removesuffix("_flag"): bool(scores[name][0]) for name in FLAGS},
         quarantined=policies[thresholds.policy],
         sources=[
             {name: source[name] for name in ("name", "price_idr", "event_time")}
@@ -130,11 +115,7 @@ def _number(value: Any) -> float:
 
 
 def _reasons(
-    violated: list[str],
-    rules: PriceRules,
-    shown: dict[str, Any],
-    scores: Scores,
-    commodity: Commodity,
+    violated: list[str], rules: PriceRules, shown: dict[str, Any], scores: Scores, commodity: Commodity
 ) -> list[dict[str, str]]:
     reasons = [
         {"rule": name, "severity": rules.by_name[name].severity, "message": rules.message(name, shown)}

@@ -30,14 +30,9 @@ AVERAGE_DAYS = 28
 PRIOR_STEPS = 3
 # Mean |x| to standard deviation under normality, 1.2533.
 ROBUST = 1.25
+OF_WINDOW = ("n", "mean_idr", "sd_idr", "q1_idr", "q3_idr", "median_idr", "mad_idr")
 NUMBERS = (
-    "n",
-    "mean_idr",
-    "sd_idr",
-    "q1_idr",
-    "q3_idr",
-    "median_idr",
-    "mad_idr",
+    *OF_WINDOW,
     "last_log",
     "last_day",
     "change_day",
@@ -82,8 +77,7 @@ class Window:
         grid = self.panel.grid(name, 0, self._last)
         if len(self.rows) == 1:
             start = min(int(np.searchsorted(self._known_days, self.days[0] - calendar_days)), self._last)
-            newest: Floats = grid[None, start:]
-            return newest
+            return grid[None, start:]
         rows, is_before = self._places(calendar_days)
         values: Floats = grid[rows]
         values[is_before] = np.nan

@@ -15,9 +15,11 @@ from lakehouse.validation.in_order import table_of, tuples_of
 from lakehouse.validation.prices.closings import ClosingPanel
 from lakehouse.validation.prices.evidence import PriceEvidence
 from lakehouse.validation.prices.rules import PriceRules
+from lakehouse.validation.prices.scores import Scores
 from lakehouse.validation.prices.thresholds import Thresholds
-from lakehouse.validation.prices.verdict_rows import COPIED_COLUMNS, Gathered, readable, verdict_rows
+from lakehouse.validation.prices.verdict_rows import COPIED_COLUMNS, gathered, readable, verdict_rows
 from lakehouse.validation.prices.walk import PanelWalk, PriceRows
+from lakehouse.validation.windows import Ints
 
 DEFAULT_PROVIDER = "market"
 IDENTITY = ("commodity", "channel", "provider", "market_id", "region_code", "level")
@@ -42,19 +44,15 @@ class PriceClosings:
 
     def __init__(self, knobs: Mapping[str, object]) -> None:
         self.thresholds = Thresholds.of(knobs)
-        self._panels: dict[tuple[str, str], ClosingPanel] = {}
-
-    @property
-    def panels(self) -> Mapping[tuple[str, str], ClosingPanel]:
-        """(commodity, channel) -> its closings."""
-        return self._panels
+        # by (commodity, channel)
+        self.panels: dict[tuple[str, str], ClosingPanel] = {}
 
     def panel(self, commodity: str, channel: str) -> ClosingPanel:
         """The closings of a commodity in a channel."""
         key = (commodity, channel)
-        if key not in self._panels:
-            self._panels[key] = ClosingPanel(self.thresholds.allowed_lateness_days, self.thresholds.min_peers)
-        return self._panels[key]
+        if key not in self.panels:
+            self.panels[key] = ClosingPanel(self.thresholds.allowed_lateness_days, self.thresholds.min_peers)
+        return self.panels[key]
 
     def load(self, accepted: pa.Table) -> None:
         """See `Validator.load`."""
@@ -73,7 +71,7 @@ class PriceValidator(PriceClosings):
 
     def state(self) -> ValidatorState:
         """See `Validator.state`."""
-        panels = self._panels.values()
+        panels = self.panels.values()
         series = [
             (nth, *place, panel.level[column])
             for nth, panel in enumerate(panels)
@@ -84,7 +82,7 @@ class PriceValidator(PriceClosings):
             for nth, (days, *rest) in enumerate(panel.closings() for panel in panels)
         ]
         return {
-            "panels": table_of(self._panels, ("commodity", "channel")),
+            "panels": table_of(self.panels, ("commodity", "channel")),
             "series": table_of(series, ("panel", "provider", "market_id", "region_code", "level")),
             "closings": pa.concat_tables([CLOSINGS.empty_table(), *closings]),
         }
@@ -103,7 +101,7 @@ class PriceValidator(PriceClosings):
     def judge(self, rows: pa.Table, passed: Flags, released: Flags) -> Judgement:
         """See `Validator.judge`. Rows without a usable price, place, commodity or day have no verdict."""
         batch = _Batch(rows, self)
-        gathered = Gathered()
+        parts: list[tuple[Ints, Scores]] = []
         evidence: dict[int, PriceEvidence] = {}
         landing = passed | released
         for key, numbers in batch.by_panel():
@@ -117,18 +115,12 @@ class PriceValidator(PriceClosings):
                 released[numbers],
             )
             for step in walk.steps():
-                gathered.add(numbers[step.rows], step.columns)
+                parts.append((numbers[step.rows], step.columns))
                 evidence |= {int(numbers[nth]): shown for nth, shown in step.evidence.items()}
-        place, columns = gathered.whole(rows.num_rows)
-        return self._judgement(batch.table, place, columns, landing, evidence)
+        return self._judgement(batch.table, *gathered(parts, rows.num_rows), landing, evidence)
 
     def _judgement(
-        self,
-        rows: pa.Table,
-        place: npt.NDArray[np.int64],
-        columns: dict[str, npt.NDArray[Any]],
-        landing: Flags,
-        price_evidence_of: Mapping[int, PriceEvidence],
+        self, rows: pa.Table, place: Ints, columns: Scores, landing: Flags, details: dict[int, PriceEvidence]
     ) -> Judgement:
         at = np.maximum(place, 0)
         whole = {name: (place >= 0) & columns[name][at] for name in self.rules.by_name} if columns else {}
@@ -139,10 +131,9 @@ class PriceValidator(PriceClosings):
             return self.rules.message(rule, {**values, "price_idr": price})
 
         def evidence(row: int) -> dict[str, Any] | None:
-            if row not in price_evidence_of:
+            if row not in details:
                 return None
-            verdict = readable(columns, int(place[row]))
-            return price_evidence_of[row].as_json(verdict, self.thresholds)
+            return details[row].as_json(readable(columns, int(place[row])), self.thresholds)
 
         def suggestion(row: int) -> dict[str, Any] | None:
             if place[row] < 0 or not columns["unit_power"][place[row]]:
@@ -150,13 +141,8 @@ class PriceValidator(PriceClosings):
             return {"price": round(float(columns["suggested_price_idr"][place[row]]), 2)}
 
         verdicts = verdict_rows(rows, place, columns, landing, self.thresholds, self._rule_set)
-        return Judgement(
-            {name: flags for name, flags in whole.items() if flags.any()},
-            message,
-            evidence,
-            suggestion,
-            verdicts,
-        )
+        violated = {name: flags for name, flags in whole.items() if flags.any()}
+        return Judgement(violated, message, evidence, suggestion, verdicts)
 
 
 class _Batch:

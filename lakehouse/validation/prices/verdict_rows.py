@@ -1,17 +1,19 @@
 """Verdicts of a batch, run by run -> rows of silver.price_verdicts, and the evidence for a person."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
+from lakehouse.validation import Flags
 from lakehouse.validation.prices.scores import Scores
+from lakehouse.validation.prices.statistics import OF_WINDOW
 from lakehouse.validation.prices.thresholds import Thresholds
+from lakehouse.validation.windows import Ints
 
 TABLE = "silver.price_verdicts"
 COPIED_COLUMNS = (
@@ -29,13 +31,7 @@ COPIED_COLUMNS = (
     "ingested_at",
 )
 SHOWN_COLUMNS = (
-    "n",
-    "mean_idr",
-    "sd_idr",
-    "q1_idr",
-    "q3_idr",
-    "median_idr",
-    "mad_idr",
+    *OF_WINDOW,
     "last_price_idr",
     "days_since_last",
     "move",
@@ -52,34 +48,21 @@ SHOWN_COLUMNS = (
 )
 
 
-class Gathered:
-    """Columns of all judged rows of a batch, with their row numbers in the order of judging."""
+def gathered(parts: Sequence[tuple[Ints, Scores]], size: int) -> tuple[Ints, Scores]:
+    """(place of each of `size` batch rows among the judged, -1: not judged; columns of the judged).
 
-    def __init__(self) -> None:
-        self._parts: list[Mapping[str, npt.NDArray[Any]]] = []
-        self._rows: list[npt.NDArray[np.int64]] = []
-
-    def add(self, rows: npt.NDArray[np.int64], columns: Mapping[str, npt.NDArray[Any]]) -> None:
-        self._rows.append(rows)
-        self._parts.append(columns)
-
-    def whole(self, size: int) -> tuple[npt.NDArray[np.int64], Scores]:
-        """(place of each of `size` batch rows among the judged, -1: not judged; columns of the judged)."""
-        place = np.full(size, -1, dtype=np.int64)
-        if not self._parts:
-            return place, {}
-        rows = np.concatenate(self._rows)
-        place[rows] = np.arange(len(rows))
-        return place, {name: np.concatenate([part[name] for part in self._parts]) for name in self._parts[0]}
+    `parts`: row numbers in the order of judging, with the columns of these rows.
+    """
+    place = np.full(size, -1, dtype=np.int64)
+    if not parts:
+        return place, {}
+    rows = np.concatenate([rows for rows, _ in parts])
+    place[rows] = np.arange(len(rows))
+    return place, {name: np.concatenate([columns[name] for _, columns in parts]) for name in parts[0][1]}
 
 
 def verdict_rows(
-    rows: pa.Table,
-    place: npt.NDArray[np.int64],
-    columns: Scores,
-    landing: npt.NDArray[np.bool_],
-    thresholds: Thresholds,
-    rule_set: str,
+    rows: pa.Table, place: Ints, columns: Scores, landing: Flags, thresholds: Thresholds, rule_set: str
 ) -> pa.Table:
     """Rows of silver.price_verdicts of the judged rows that no other rule refused (`landing`)."""
     schema = arrow_schema(contracts()[TABLE])
@@ -87,22 +70,17 @@ def verdict_rows(
     if not len(numbers):
         return schema.empty_table()
     chosen = rows if len(numbers) == rows.num_rows else rows.take(pa.array(numbers))
-    chosen_places = place[numbers]
-    arrays = {
-        "policy": pa.repeat(thresholds.policy, len(numbers)),
-        "thresholds": pa.repeat(thresholds.version, len(numbers)),
-        "rule_set": pa.repeat(rule_set, len(numbers)),
-    }
+    common = {"policy": thresholds.policy, "thresholds": thresholds.version, "rule_set": rule_set}
+    arrays = []
     for field in schema:
-        if field.name in arrays:
-            continue
-        if field.name in COPIED_COLUMNS:
-            arrays[field.name] = chosen[field.name]
+        if field.name in common:
+            array = pa.repeat(common[field.name], len(numbers))
+        elif field.name in COPIED_COLUMNS:
+            array = chosen[field.name]
         else:
-            arrays[field.name] = pa.array(columns[field.name][chosen_places], from_pandas=True)
-    return pa.table(
-        {name: pc.cast(arrays[name], schema.field(name).type) for name in schema.names}, schema=schema
-    )
+            array = pa.array(columns[field.name][place[numbers]], from_pandas=True)
+        arrays.append(pc.cast(array, field.type))
+    return pa.table(arrays, schema=schema)
 
 
 def readable(columns: Scores, at: int, names: tuple[str, ...] = SHOWN_COLUMNS) -> dict[str, Any]:

@@ -63,6 +63,7 @@ class Step:
     evidence: dict[int, PriceEvidence]
 
 
+@dataclass
 class PanelWalk:
     """Judges prices of one panel in order of arrival, and remembers those that are accepted.
 
@@ -72,24 +73,16 @@ class PanelWalk:
     `landing`: may be accepted. `released`: is accepted whatever rules it violates.
     """
 
-    def __init__(
-        self,
-        panel: ClosingPanel,
-        commodity: Commodity,
-        thresholds: Thresholds,
-        rules: PriceRules,
-        prices: PriceRows,
-        landing: Flags,
-        released: Flags,
-    ) -> None:
-        self._panel = panel
-        self._commodity = commodity
-        self._thresholds = thresholds
-        self._rules = rules
-        self._prices = prices
-        self._landing = landing
-        self._released = released
-        steps = np.diff(prices.days)
+    panel: ClosingPanel
+    commodity: Commodity
+    thresholds: Thresholds
+    rules: PriceRules
+    prices: PriceRows
+    landing: Flags
+    released: Flags
+
+    def __post_init__(self) -> None:
+        steps = np.diff(self.prices.days)
         self._new_days = _starts(steps != 0)
         self._ascents = _starts(steps > 0)
         self._descents = _starts(steps < 0)
@@ -98,7 +91,7 @@ class PanelWalk:
     def steps(self) -> Iterator[Step]:
         """Verdicts on all prices."""
         start = 0
-        while start < len(self._landing):
+        while start < len(self.landing):
             step = self._step(start)
             yield step
             start = step.rows.stop
@@ -109,43 +102,43 @@ class PanelWalk:
         The prices in the rows `start` to `assumed` are compared with others of the step, so they are added
         before.
         """
-        days = self._prices.days
+        days = self.prices.days
         parts: list[Part] = []
         replaced: list[Replaced] = []
         assumed = stop = start
         days_left = self._days_at_once
         while days_left > 0 and stop < len(days):
-            replaced.append(self._add(assumed, self._landing[assumed:stop]))
+            replaced.append(self._add(assumed, self.landing[assumed:stop]))
             peak = self._ascending(stop, days_left)
             assumed = stop + int(np.searchsorted(days[stop:peak], days[peak - 1]))
-            replaced.append(self._add(stop, self._landing[stop:assumed]))
+            replaced.append(self._add(stop, self.landing[stop:assumed]))
             end = _next(self._ascents, peak, len(days))
             parts.append(self._part(stop, end))
             days_left -= len(parts[-1].days)
             stop = end
         of_row = np.concatenate([part.of_row for part in parts], axis=1)
         columns, stopped = self._scored(slice(start, stop), of_row)
-        landing = self._landing[start:stop]
-        accepted = landing & (~stopped | self._released[start:stop])
+        landing = self.landing[start:stop]
+        accepted = landing & (~stopped | self.released[start:stop])
         refused = landing & ~accepted
         all_passed = not refused[: assumed - start].any()
         self._expect(all_passed)
         if not all_passed:
             for before in reversed(replaced):
-                self._panel.restore(before)
+                self.panel.restore(before)
             assumed, stop = start, start + _first_compared(days[start:stop], refused)
         self._add(assumed, accepted[assumed - start : stop - start])
         columns = {name: values[: stop - start] for name, values in columns.items()}
         return Step(slice(start, stop), columns, self._evidence(start, stopped[: stop - start], parts))
 
     def _add(self, start: int, accepted: Flags) -> Replaced:
-        return self._panel.add(*self._prices.take(start + np.flatnonzero(accepted)))
+        return self.panel.add(*self.prices.take(start + np.flatnonzero(accepted)))
 
     def _ascending(self, start: int, most_days: int) -> int:
         """Up to which row days do not descend, at most so many days."""
         nth = int(np.searchsorted(self._new_days, start, side="right")) + most_days - 1
-        end = int(self._new_days[nth]) if nth < len(self._new_days) else len(self._landing)
-        return min(end, _next(self._descents, start + 1, len(self._landing)))
+        end = int(self._new_days[nth]) if nth < len(self._new_days) else len(self.landing)
+        return min(end, _next(self._descents, start + 1, len(self.landing)))
 
     def _expect(self, all_passed: bool) -> None:
         """Judge more days at once after days without a refused price, else fewer."""
@@ -153,10 +146,10 @@ class PanelWalk:
         self._days_at_once = min(days, MOST_DAYS)
 
     def _part(self, start: int, stop: int) -> Part:
-        day_of_row = self._prices.days[start:stop]
+        day_of_row = self.prices.days[start:stop]
         days = day_of_row[:1] if (day_of_row == day_of_row[0]).all() else np.unique(day_of_row)
-        known, votes = statistics_of_days(self._panel, days, self._thresholds)
-        columns = self._prices.columns[start:stop]
+        known, votes = statistics_of_days(self.panel, days, self.thresholds)
+        columns = self.prices.columns[start:stop]
         nth = np.searchsorted(days, day_of_row)
         of_row = known[0][:, columns] if len(days) == 1 else known[nth, :, columns].T
         return Part(start, days, known, votes, of_row)
@@ -164,32 +157,31 @@ class PanelWalk:
     def _scored(self, rows: slice, of_row: Floats) -> tuple[dict[str, npt.NDArray[Any]], Flags]:
         """Columns of silver.price_verdicts and flags of rules; which prices violate an error rule."""
         scores = score(
-            self._prices.prices[rows],
-            self._prices.days[rows],
+            self.prices.prices[rows],
+            self.prices.days[rows],
             dict(zip(NUMBERS, of_row, strict=True)),
-            self._thresholds,
-            self._commodity,
-            self._thresholds.tolerance_of(self._commodity.id),
+            self.thresholds,
+            self.commodity,
         )
-        flags = self._rules.violated(scores)
-        stopped = self._rules.refused(flags)
-        released = self._released[rows]
+        flags = self.rules.violated(scores)
+        stopped = self.rules.refused(flags)
+        released = self.released[rows]
         scores["outcome"] = np.where(stopped & ~released, "quarantine", "silver")
         scores["released"] = released
         return scores | flags, stopped
 
     def _evidence(self, start: int, stopped: Flags, parts: list[Part]) -> dict[int, PriceEvidence]:
-        rows = start + np.flatnonzero(stopped & self._landing[start : start + len(stopped)])
+        rows = start + np.flatnonzero(stopped & self.landing[start : start + len(stopped)])
         of_part = np.searchsorted([part.start for part in parts], rows, side="right") - 1
         evidence = {}
         for row, part in zip(rows.tolist(), (parts[nth] for nth in of_part.tolist()), strict=True):
-            day = int(self._prices.days[row])
+            day = int(self.prices.days[row])
             nth = int(np.searchsorted(part.days, day))
             evidence[row] = price_evidence(
-                self._panel,
-                int(self._prices.columns[row]),
+                self.panel,
+                int(self.prices.columns[row]),
                 day,
-                float(self._prices.prices[row]),
+                float(self.prices.prices[row]),
                 dict(zip(NUMBERS, part.statistics[nth], strict=True)),
                 part.votes[nth],
             )

@@ -146,5 +146,4 @@ def daily_pressure(rng: np.random.Generator, days: int) -> Floats:
     mood = autoregressive_series(rng, MOOD_PERSISTENCE, days)
     posts = rng.poisson(POSTS_A_DAY, days)
     rising = rng.binomial(posts, 1 / (1 + np.exp(-mood)))
-    pressure: Floats = (2 * rising - posts) / (posts + PRIOR_POSTS)
-    return pressure
+    return (2 * rising - posts) / (posts + PRIOR_POSTS)

@@ -50,7 +50,8 @@ def verdict_on(
 ) -> dict:
     """The verdict on a price after a quiet series of 60 closings around 100, last seen on day 9."""
     of = {name: np.array([float({**QUIET, **changes}[name])]) for name in NUMBERS}
-    columns = score(np.array([price]), day, of, Thresholds.of(knobs()), commodities()[commodity], 0.10, ai)
+    thresholds = Thresholds.of({**knobs(), "source_tolerance": {"default": 0.10}})
+    columns = score(np.array([price]), day, of, thresholds, commodities()[commodity], ai)
     return {name: values[0] for name, values in columns.items()}
 
 

@@ -82,8 +82,7 @@ class RowByRow:
         known, _ = statistics(panel, day, self.thresholds)
         of = {name: values[[column]] for name, values in known.items()}
         commodity = commodities()["bawang-merah"]
-        tolerance = self.thresholds.tolerance_of(commodity.id)
-        return score(np.array([price["price_idr"]]), day, of, self.thresholds, commodity, tolerance)
+        return score(np.array([price["price_idr"]]), day, of, self.thresholds, commodity)
 
 
 @pytest.mark.parametrize("order", ORDERS)

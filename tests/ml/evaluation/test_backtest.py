@@ -170,7 +170,8 @@ def test_processes_give_the_forecasts_of_a_single_one(tmp_path):
 def test_opened_holdout_is_logged(tmp_path):
     panel = walks(8)
     plan = small_plan(panel)
-    predictions = backtest.open_holdout(panel, {"last": Last}, plan, tmp_path, reason="a release")
+    holdout = backtest.open_holdout(panel, ["last"], plan, tmp_path, reason="a release")
+    predictions = backtest.run(panel, {"last": Last}, holdout, tmp_path)
     assert set(predictions.origin) <= set(plan.origins[-6:])
     (opening,) = openings(tmp_path)
     assert opening["reason"] == "a release" and len(opening["origins"]) == 6 and opening["models"] == ["last"]

@@ -260,8 +260,11 @@ def test_folds_fitted_in_processes_give_the_forecasts_of_one_process():
     alone = predict_split(rows, "grouped", FOLDS, 1, fit)
     with processes_for_folds(2) as run:
         together = predict_split(rows, "grouped", FOLDS, 1, fit, run)
-    assert alone and together and set(together.units) == set(alone.units) >= {*MEMBERS}
-    assert all(np.array_equal(together.units[name], alone.units[name]) for name in alone.units)
+    assert alone and together and set(together.forecasts) == set(alone.forecasts) >= {*MEMBERS}
+    assert all(
+        np.array_equal(columns["units"], together.forecasts[name]["units"])
+        for name, columns in alone.forecasts.items()
+    )
 
 
 @pytest.mark.slow
@@ -362,5 +365,5 @@ def test_published_shop_has_no_signal():
     controls = [row["r2_with_inputs"] for row in audit(rows, 7) if row["role"] == "control"]
     assert 0.97 <= min(controls) <= max(controls) < 0.999, "the published 0.983 comes of such a column"
     predictions = predict_split(rows, "time", FOLDS, 7, lambda part: fit_candidates(part, FOLDS, 7, True))
-    assert all(split_scores(predictions, name)["r2"] <= 0.05 for name in predictions.units)
-    assert r2(predictions.rows.sales, predictions.units["stack"]) > -0.05
+    assert all(split_scores(predictions, name)["r2"] <= 0.05 for name in predictions.forecasts)
+    assert r2(predictions.rows.sales, predictions.forecasts["stack"]["units"]) > -0.05

@@ -28,7 +28,7 @@ def later(shop: SalesRows) -> SplitPredictions:
         return {DEMAND: fit_curves(rows, parts), **fit_medians(rows, parts)}
 
     predictions = predict_split(shop, "time", 3, 1, fit)
-    assert predictions is not None and set(NAIVE) <= predictions.units.keys()
+    assert predictions is not None and set(NAIVE) <= predictions.forecasts.keys()
     return predictions
 
 
@@ -36,8 +36,8 @@ def test_out_of_time_skill_over_the_naive_forecasts(later: SplitPredictions) -> 
     scores = split_scores(later, DEMAND)
     assert scores["skill_naive"] > 0.15 and scores["skill_low"] > 0.15
     assert scores["r2"] > 0.5 and scores["r2_within"] > 0.3 and scores["r2_log"] > 0.5
-    errors = [np.abs(later.rows.sales - later.units[name]).sum() for name in NAIVE]
-    own = np.abs(later.rows.sales - later.units[DEMAND]).sum()
+    errors = [np.abs(later.rows.sales - later.forecasts[name]["units"]).sum() for name in NAIVE]
+    own = np.abs(later.rows.sales - later.forecasts[DEMAND]["units"]).sum()
     assert scores["skill_naive"] == pytest.approx(1 - own / min(errors))
     assert split_scores(later, NAIVE[0])["coverage_90"] is None
 

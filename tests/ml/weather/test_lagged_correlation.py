@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import pearsonr
 from scipy.stats import t as student
 
+from ml.features import rolling
 from ml.weather.lagged_correlation import (
     BLOCK_DAYS,
     autocorrelation,
@@ -16,7 +17,6 @@ from ml.weather.lagged_correlation import (
     lagged_correlation,
     moments_of,
     resampled_days,
-    shifted,
 )
 from scripts.bench.weather_prices import autoregressive_series
 
@@ -120,4 +120,4 @@ def test_short_or_constant_series_gives_nan_and_no_error():
         resampled_days(300, 1, 20),
     )
     assert np.isnan(result.r).all() and np.isnan(result.p).all()
-    assert np.isnan(shifted(constant, 2)[:2]).all()
+    assert np.isnan(rolling.lagged(constant, 2)[:2]).all()
