@@ -108,9 +108,7 @@ class Judge:
         verdict = np.full(result.events.num_rows, NEW, dtype=np.int8)
         arrived = result.arrived
         other_ids: dict[int, str] = {}
-        for place, numbers in rows.items():
-            if (ids := known[place].ids) is None:
-                continue
+        for ids, numbers in _rows_by_ids(rows, known):
             numbers = numbers[arrived[numbers]]
             identity = result.events.select(CLASSIFIED).take(pa.array(numbers))
             classified = ids.classify(self.kind, *(identity[name].to_pylist() for name in CLASSIFIED))
@@ -211,6 +209,18 @@ def joined(parts: Sequence[tuple[Numbers, Judgement]], size: int) -> Judgement:
     return Judgement(
         violated, message, evidence, suggestion, pa.concat_tables(verdicts) if verdicts else None
     )
+
+
+def _rows_by_ids(rows: RowsByPlace, known: Mapping[Place, Known]) -> list[tuple[EventIds, Numbers]]:
+    """Ids with the numbers of the rows that are compared with them, in order of arrival.
+
+    A rebuild has one `EventIds` for all partitions of a topic.
+    """
+    shared: dict[int, tuple[EventIds, list[Numbers]]] = {}
+    for place, numbers in rows.items():
+        if (ids := known[place].ids) is not None:
+            shared.setdefault(id(ids), (ids, []))[1].append(numbers)
+    return [(ids, np.sort(np.concatenate(numbers))) for ids, numbers in shared.values()]
 
 
 def signed_events(events: pa.Table, keys: SigningKeys) -> Flags:

@@ -5,7 +5,7 @@ import logging
 import threading
 import uuid
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -49,6 +49,7 @@ from streaming_jobs.batch.driver import (
     judge_in_turn,
     written_versions,
 )
+from streaming_jobs.batch.event_ids import EventIds
 from streaming_jobs.batch.folded_gold import FoldedGold, rows_to_fold
 from streaming_jobs.batch.judge import Judge, Known, accepted_rows
 from streaming_jobs.batch.kind_result import KindResult
@@ -131,6 +132,7 @@ class Rebuild:
         self._keys = keys
         self._judges: dict[str, Judge] = {}
         self._known: dict[Place, Known] = {}
+        self._ids: dict[str, EventIds | None] = {}  # of all partitions of a topic: an id lands once
         self._decisions = DecisionResolver()
         self._gold = FoldedGold()
         self._batches = batches
@@ -167,7 +169,8 @@ class Rebuild:
         own = {place: events for place, events in resubmissions.items() if kind_of_place(place) == kind}
         judge = self._judges.setdefault(kind, Judge(kind, self._keys))
         for place in {*places_of(bronze), *own} - self._known.keys():
-            self._known[place] = Known.nothing(kind)
+            known = Known.nothing(kind)
+            self._known[place] = replace(known, ids=self._ids.setdefault(place[0], known.ids))
         result = judge.judge(bronze, self._known, [event for events in own.values() for event in events])
         settle(result, judge)
         return JudgedKind(judge, result)
