@@ -1,4 +1,4 @@
-"""A correction that changes the series is judged with that series' history, and becomes part of it."""
+"""A correction that changes the series is validated with that series' history, and is part of it."""
 
 from collections.abc import Callable
 from datetime import timedelta
