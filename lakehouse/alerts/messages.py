@@ -66,6 +66,18 @@ TEXTS = {
         "The newest accepted event of source {source} is of {since}.",
         "See ./run.sh status for its last failure, and its events in quarantine.",
     ),
+    "split_series": Texts(
+        "{events} events of kind {kind} came in another partition than their series, "
+        "the first in partition {partition} instead of {other}. It began {since}.",
+        "gold.partition_faults has the keys. Let the program that writes to Kafka itself send to a door, "
+        "or choose partitions as Lumbung does.",
+    ),
+    "repeated_id": Texts(
+        "{events} ids of kind {kind} came in a second partition, "
+        "the first in partition {partition} after {other}: each has landed twice. It began {since}.",
+        "gold.partition_faults has the ids. Give each event an id of its own, and send a repetition "
+        "with the same key. ./run.sh rebuild silver then removes what landed twice.",
+    ),
 }
 UNKNOWN_PLACE = "an unknown place"
 

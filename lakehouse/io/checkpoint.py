@@ -18,6 +18,7 @@ from lakehouse.io.kafka import any_is_open, partition_bounds
 from lakehouse.io.log_stamps import log_stamp
 
 BALANCE = "gold.balance"
+BRONZE = "bronze.events"
 
 
 @dataclass(frozen=True)
@@ -42,16 +43,28 @@ class Batch:
 
 def finished_batch(root: str | None = None) -> BatchTag | None:
     """The newest batch that every table holds; None before the stream has begun. `root`: of another lake."""
-    stamp = log_stamp(BALANCE, root)
+    return _newest_tag(BALANCE, root)
+
+
+def partition_counts() -> dict[str, int]:
+    """How many partitions each topic has, as the newest batch of bronze notes it; empty before the first."""
+    tag = _newest_tag(BRONZE)
+    return {topic: len(partitions) for topic, partitions in tag.offsets.items()} if tag else {}
+
+
+def _newest_tag(table: str, root: str | None = None) -> BatchTag | None:
+    """`newest_tag`, which is read again after a commit only."""
+    stamp = log_stamp(table, root)
     lake = root or settings().lake_root
-    if stamp is not None and _cached.get(lake, (None, None))[0] == stamp:
-        return _cached[lake][1]
-    batch = newest_tag(BALANCE, root)
-    _cached[lake] = (stamp, batch)
-    return batch
+    if stamp is not None and _cached.get((lake, table), (None, None))[0] == stamp:
+        return _cached[lake, table][1]
+    tag = newest_tag(table, root)
+    _cached[lake, table] = (stamp, tag)
+    return tag
 
 
-_cached: dict[str, tuple[int | None, BatchTag | None]] = {}  # by lake: stamp of the balance, its newest batch
+# By lake and table: its stamp, its newest tag.
+_cached: dict[tuple[str, str], tuple[int | None, BatchTag | None]] = {}
 
 
 def batch_under_way() -> BatchTag | None:
@@ -72,7 +85,7 @@ def batch_under_way() -> BatchTag | None:
 def newest_batch() -> BatchTag | None:
     """The newest batch of bronze, finished or not; that of the balance where bronze notes no newer one."""
     finished = finished_batch()
-    bronze = newest_tag("bronze.events")
+    bronze = newest_tag(BRONZE)
     if bronze and finished and bronze.stream_id == finished.stream_id:
         return max(bronze, finished, key=lambda tag: tag.batch_id)
     return bronze or finished
@@ -83,16 +96,10 @@ def newest_tag(table: str, root: str | None = None) -> BatchTag | None:
     return next((BatchTag.of(tag) for tag in tags_of(table, root=root) if tag.get("offsets")), None)
 
 
-def partition_counts() -> dict[str, int]:
-    """How many partitions each topic has, as the newest batch of bronze notes it; empty before the first."""
-    tag = newest_tag("bronze.events")
-    return {topic: len(partitions) for topic, partitions in tag.offsets.items()} if tag else {}
-
-
 def note_position(tag: BatchTag, versions: Mapping[str, int]) -> None:
     """Commit the tag without rows: the stream goes on at its offsets. `versions`: see `append_counts`."""
     append_rows(BALANCE, [], tag.text(versions=versions))
-    append_rows("bronze.events", [], tag.text())  # a copy, for a rebuild of the balance
+    append_rows(BRONZE, [], tag.text())  # a copy, for a rebuild of the balance
 
 
 def count_waiting(

@@ -1,7 +1,7 @@
-"""Events that landed with a corrected payload: each was judged at the place of the series that it names.
+"""Events that landed with a corrected payload: each was validated at the place of the series that it names.
 
 Their rows of silver keep topic and partition of the record. Which events these are stands in gold.reviews,
-which is small; where they were judged follows from the columns of their rows.
+which is small; where they were validated follows from the columns of their rows.
 """
 
 import pyarrow.compute as pc
@@ -15,16 +15,16 @@ from streaming_jobs.batch.place import Place, kind_of_place, place_of_series, ro
 COLUMNS = {"ProductID": "product_id"}  # of fields of series whose column of silver has another name
 
 
-def judged_at(place: Place, times: pc.Expression) -> pc.Expression:
-    """Which rows of silver of these times were judged at the place.
+def validated_at(place: Place, times: pc.Expression) -> pc.Expression:
+    """Which rows of silver of these times were validated at the place.
 
     Those of its own records and of those that were corrected to one of its series, without those that were
     corrected to a series of another place.
     """
     condition = rows_at(place)
-    for (own, judged), offsets in moved_records(place, times).items():
+    for (own, series_place), offsets in moved_records(place, times).items():
         records = rows_at(own) & pc.field("offset").isin(sorted(offsets))
-        if judged == place:
+        if series_place == place:
             condition = condition | records
         elif own == place:
             condition = condition & ~records
@@ -32,7 +32,7 @@ def judged_at(place: Place, times: pc.Expression) -> pc.Expression:
 
 
 def moved_records(place: Place, times: pc.Expression) -> dict[tuple[Place, Place], set[int]]:
-    """Place of a record and place where it was judged, where these differ -> offsets, of one topic."""
+    """Place of a record and place where it was validated, where these differ -> offsets, of one topic."""
     contract = kinds()[kind_of_place(place)]
     reviewed = (pc.field("kind") == contract.kind) & (pc.field("outcome") == "silver") & times
     reviewed &= (pc.field("state") == STATES["correct"]) | (pc.field("generation") > 0)
@@ -50,7 +50,7 @@ def moved_records(place: Place, times: pc.Expression) -> dict[tuple[Place, Place
     moved: dict[tuple[Place, Place], set[int]] = {}
     for row in rows.to_pylist():
         own = (row["topic"], row["partition"])
-        judged = place_of_series(own, {name: row[column] for name, column in names.items()}, partitions)
-        if judged != own and (*own, row["offset"]) in records:
-            moved.setdefault((own, judged), set()).add(row["offset"])
+        series_place = place_of_series(own, {name: row[column] for name, column in names.items()}, partitions)
+        if series_place != own and (*own, row["offset"]) in records:
+            moved.setdefault((own, series_place), set()).add(row["offset"])
     return moved

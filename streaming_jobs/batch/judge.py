@@ -78,7 +78,7 @@ class Judge:
         empty = np.empty(0, dtype=np.int64)
         result = KindResult(self.kind, verdicts, events, np.empty(0, dtype=np.int8), empty, empty, errors, {})
         result.resubmitted = _row_numbers(events, resubmissions)
-        rows = rows_by_place(_where_judged(table, result.resubmitted))
+        rows = rows_by_place(_at_their_places(table, result.resubmitted))
         result = self._by_signature(self._by_ids(result, rows, known), table)
         return self._by_history(result, rows, known)
 
@@ -274,8 +274,8 @@ def _row_numbers(events: pa.Table, resubmissions: Sequence[Resubmission]) -> dic
     return {row: by_place[place] for row, place in enumerate(places) if place in by_place}
 
 
-def _where_judged(table: pa.Table, resubmitted: Mapping[int, Resubmission]) -> pa.Table:
-    """The rows with the partition of the place that each is judged at."""
+def _at_their_places(table: pa.Table, resubmitted: Mapping[int, Resubmission]) -> pa.Table:
+    """The rows, each with the partition of the place whose memory it is compared with."""
     if not resubmitted:
         return table
     partitions = table["partition"].to_pylist()

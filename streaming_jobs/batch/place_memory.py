@@ -37,7 +37,7 @@ from lakehouse.io.query import run_sql
 from lakehouse.paths import REBUILD
 from lakehouse.validation import Validator, ValidatorState
 from streaming_jobs.batch.batch_time import chunks
-from streaming_jobs.batch.corrected_events import judged_at
+from streaming_jobs.batch.corrected_events import validated_at
 from streaming_jobs.batch.event_ids import CLASSIFIED, EventIds, Run
 from streaming_jobs.batch.judge import Known
 from streaming_jobs.batch.kind_result import ARRIVAL_ORDER
@@ -104,7 +104,7 @@ class PlaceMemory:
             if self.known.ids is not None:
                 self.known.ids.classify(kind, *(rows[name].to_pylist() for name in CLASSIFIED))
         if self.known.validator is not None:
-            remember_silver(self.known.validator, kind, judged_at(self.place, times))
+            remember_silver(self.known.validator, kind, validated_at(self.place, times))
 
 
 def remember_silver(validator: Validator, kind: str, condition: pc.Expression) -> None:

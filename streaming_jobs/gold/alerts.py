@@ -18,6 +18,7 @@ from deltalake import DeltaTable
 from conf.settings import settings
 from lakehouse.alerts.lifecycle import OPEN_STATES
 from lakehouse.alerts.market_rules import HELD, HELD_DAYS, JUMP, ended, held_alerts, jump_alerts
+from lakehouse.alerts.partition_alerts import partition_alerts
 from lakehouse.alerts.rows import (
     CHANNEL,
     Risks,
@@ -60,8 +61,9 @@ ENDED_SILENCE = "gold.silences"
 COLLECTED = "gold.collector_freshness"
 ACTS = "silver.alert_events"
 LIVE = "gold.live_prices"
+FAULTS = "gold.partition_faults"
 REVIEWS = "gold.reviews"
-SOURCES = (PRICES, RISKS, STOCKS, SILENCE, ENDED_SILENCE, COLLECTED, ACTS, LIVE, QUARANTINE, REVIEWS)
+SOURCES = (PRICES, RISKS, STOCKS, SILENCE, ENDED_SILENCE, COLLECTED, ACTS, LIVE, FAULTS, QUARANTINE, REVIEWS)
 # Undecided prices that were refused for what they are compared with, by market, commodity and day of arrival.
 # Those of files are history.
 HELD_SQL = """
@@ -131,7 +133,8 @@ class Alerts(VersionJob):
             self._written = read_rows(TABLE).sort_by("alert_id").combine_chunks()
         silence = [*self._silences(silent, over, newest_batch), *collector_alerts(collected)]
         markets = of_markets(sources[LIVE], self._held, self._written, newest_batch)
-        rows = self._rows([*silence, *markets], clock, acts_of(sources[ACTS]))
+        faults = of_partitions(sources[FAULTS], newest_batch)
+        rows = self._rows([*silence, *markets, *faults], clock, acts_of(sources[ACTS]))
         rows = kept_openings(rows, self._written, newest_batch)
         if not rows.equals(self._written):
             yield Change(TABLE, rows)
@@ -268,6 +271,12 @@ def of_markets(live: DeltaTable, held: list[Row], before: pa.Table, newest_batch
     ]
     stated = before.filter(pc.is_in(before["rule"], pa.array([JUMP, HELD]))).to_pylist()
     return [*holding, *ended(stated, holding, newest_batch)]
+
+
+def of_partitions(faults: DeltaTable, newest_batch: datetime) -> list[Row]:
+    """The alerts of gold.partition_faults."""
+    newest = max(newest_batch, high_water_mark(faults))
+    return partition_alerts(faults.to_pyarrow_table().to_pylist(), newest)
 
 
 def acts_of(events: DeltaTable) -> list[Row]:

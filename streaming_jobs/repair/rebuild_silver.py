@@ -15,9 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 from deltalake._internal import DeltaFileSystemHandler
 from rich.progress import track
 
@@ -50,24 +48,24 @@ from lakehouse.signatures import SigningKeys
 from lakehouse.verdicts.rows import rules_of
 from streaming_jobs.batch.batch_time import chunks
 from streaming_jobs.batch.counts import balance_row, counts_by_kind, quality_rows
-from streaming_jobs.batch.decisions import DECISION, AppliedDecision, DecisionResolver, review_rows
+from streaming_jobs.batch.decisions import AppliedDecision, DecisionResolver, review_rows
 from streaming_jobs.batch.driver import BATCH_TURN, files_by_table, judge_batch, written_versions
+from streaming_jobs.batch.event_ids import CLASSIFIED
 from streaming_jobs.batch.folded_gold import fold_again
 from streaming_jobs.batch.judge import Known
 from streaming_jobs.batch.place import Place, kind_of_place, places_of
 from streaming_jobs.batch.place_memory import Memories, PlaceMemory, forget_saved
-from streaming_jobs.batch.task import BatchTask, Written, judge_records
+from streaming_jobs.batch.task import BatchTask, Written
 from streaming_jobs.gold import runner
 from streaming_jobs.gold.driver import BALANCE, QUARANTINE, TICK
 from streaming_jobs.gold.incremental import IncrementalGold
+from streaming_jobs.repair.bronze_records import BronzeRecords, Tasks, counts_by_batch, ids_from_elsewhere
 from streaming_jobs.repair.exchange import COUNTS, ChangedPart, Scope, differences, exchange, joined
 from streaming_jobs.startup import checks
 from streaming_jobs.startup.heal import start_over
 
 log = logging.getLogger("lumbung.rebuild")
 console = Terminal()
-# Judges the rows of these topics, of the batches of a task, on executors.
-Tasks = Callable[[BatchTask, Sequence[str]], list[Written]]
 REBUILT_STREAM = "rebuilt"  # stream id of batches whose own is no longer known
 
 
@@ -136,28 +134,6 @@ def start_over_damaged() -> None:
         start_over(COUNTS)
 
 
-class BronzeRecords:
-    """The rows of some batches in bronze; see `BatchRecords`."""
-
-    def __init__(self, bronze: ds.Dataset, times: list[datetime], tasks: Tasks | None) -> None:
-        """`tasks`: what judges those of unsigned kinds; None: this process."""
-        self._times = times
-        self._tasks = tasks
-        self._rows = bronze.filter(of_batches(times))
-        listed = run_sql("select distinct topic from rows", {"rows": self._rows})
-        self.topics: list[str] = listed["topic"].to_pylist()
-
-    def read(self, topics: Sequence[str]) -> pa.Table:
-        """Those of some topics, as in bronze.events."""
-        return self._rows.to_table(filter=pc.field("topic").isin(topics))
-
-    def judged(self, task: BatchTask, without: Sequence[str]) -> list[Written]:
-        """What was written of those of all other topics."""
-        if self._tasks:
-            return self._tasks(task, [topic for topic in self.topics if topic not in without])
-        return judge_records(task, self._rows.to_table(filter=~pc.field("topic").isin(without)))
-
-
 class Rebuild:
     """Judges events of bronze again, and writes their rows into the lake written again."""
 
@@ -169,7 +145,7 @@ class Rebuild:
         self._run = uuid.uuid4().hex
         self._decisions = DecisionResolver(scope.kinds)
         self._batches: dict[str, list[Any]] = {}
-        self._last = scope.since - TICK if scope.since > EPOCH else None
+        self._last = scope.since - TICK
         self._newest: dict[Place, datetime] = {}
         self._parts = 0
         known = list(self._known())
@@ -208,15 +184,24 @@ class Rebuild:
         return new if upto is None else new & (time <= upto)
 
     def _known(self) -> Iterator[PlaceMemory]:
-        """What each place knows before the first of the events."""
-        if self._last is None:
-            return
+        """What places know before the first of the events: also ids that came in another partition before."""
         bronze = open_table("bronze.events").to_pyarrow_dataset()
         of_kinds = bronze.filter(pc.field("kind").isin(self.scope.kinds))
-        for place in places_of(run_sql("select distinct topic, partition from rows", {"rows": of_kinds})):
-            memory = PlaceMemory(place, Known.nothing(kind_of_place(place)))
-            memory.catch_up(self.scope.since)
-            memory.upto = self._last
+        elsewhere = ids_from_elsewhere(of_kinds)
+        places = set(elsewhere)
+        if self.scope.since > EPOCH:
+            places |= set(
+                places_of(run_sql("select distinct topic, partition from rows", {"rows": of_kinds}))
+            )
+        for place in places:
+            kind = kind_of_place(place)
+            memory = PlaceMemory(place, Known.nothing(kind), upto=self._last)
+            if self.scope.since > EPOCH:
+                memory.upto = None
+                memory.catch_up(self.scope.since)
+                memory.upto = self._last
+            if (rows := elsewhere.get(place)) and memory.known.ids is not None:
+                memory.known.ids.classify(kind, *(rows[name].to_pylist() for name in CLASSIFIED))
             yield memory
 
     def _copy_quarantined(self, rows: pc.Expression) -> None:
@@ -267,19 +252,6 @@ class Rebuild:
         for table, rows in ((COUNTS, quality), ("gold.reviews", reviews), (BALANCE, balance)):
             if rows:
                 append_rows(table, rows)
-
-
-def of_batches(times: list[datetime]) -> pc.Expression:
-    """Which rows belong to the batches of these times, ascending and without a gap."""
-    return (pc.field("ingested_at") >= times[0]) & (pc.field("ingested_at") <= times[-1])
-
-
-def counts_by_batch(bronze: ds.Dataset) -> list[tuple[datetime, int, int]]:
-    """Batch time, events and decisions of each batch, oldest first."""
-    sql = f"""select ingested_at, count(*) as events, count(*) filter (kind = '{DECISION}') as decisions
-              from bronze group by ingested_at order by ingested_at"""
-    rows = run_sql(sql, {"bronze": bronze}).to_pylist()
-    return [(row["ingested_at"], row["events"], row["decisions"]) for row in rows]
 
 
 def rebuild_silver_now(scope: Scope, dry_run: bool, tasks: Tasks | None = None) -> Rebuilt:

@@ -3,14 +3,20 @@
 import logging
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import orjson
 import pytest
+from confluent_kafka import Producer
 
 from conf.settings import settings
+from lakehouse.event import Event
+from lakehouse.io.kafka import partition_count, producer_config
+from lakehouse.partitions import partition_for
 from lakehouse.times import rfc3339
+from scripts.commands.reconcile import balance_report
 from streaming_jobs.batch import place_memory
 from streaming_jobs.batch.judge import Known
 from streaming_jobs.batch.place_memory import (
@@ -20,7 +26,9 @@ from streaming_jobs.batch.place_memory import (
     read_memory,
     write_memory,
 )
-from tests.streaming_jobs.conftest import NOW, Stream, price
+from streaming_jobs.gold.alerts import Alerts
+from streaming_jobs.gold.partition_faults import PartitionFaults
+from tests.streaming_jobs.conftest import NOW, Stream, price, rebuild_everything
 from tests.streaming_jobs.test_batches import MIXED
 
 AGAIN = (price("a"), price("b", 12500), price("b", 13000))
@@ -203,3 +211,38 @@ def test_other_payload_of_the_same_sender_stays_a_conflict_whoever_was_first(str
     assert (row["event_id"], row["payload"]) == ("taken@DEV-1", price("taken", 12500))
     (error,) = [reason for reason in row["reasons"] if reason["severity"] == "error"]
     assert error["rule"] == "id_conflict" and "'taken@DEV-1' was used before" in error["message"]
+
+
+def send_to(stream: Stream, partition: int, *events: Event) -> None:
+    """As a program does that chooses partitions by itself."""
+    producer = Producer(producer_config())
+    for event in events:
+        producer.produce(event.topic, event.value, event.key, partition, headers=event.headers)
+    assert producer.flush(60) == 0
+
+
+def test_what_came_in_two_partitions_has_one_alert_and_lands_once_in_a_rebuild(embedded: Stream):
+    """The other sender's event stays, under an id of its own."""
+    event = Event("price", "PASAR-001|garam", price("twice"), "twice", "mqtt:DEV-1", NOW)
+    foreign = replace(event, source="mqtt:STRANGER")
+    own = partition_for(event.kind, event.key, partition_count(event.topic))
+    send_to(embedded, own, event)
+    embedded.run()
+    send_to(embedded, 1 - own, event, event, foreign)
+    embedded.run()
+    assert embedded.silver() == {"twice": 2, "twice@STRANGER": 1}
+    jobs = PartitionFaults(), Alerts()
+    for _ in range(2):
+        for job in jobs:
+            job.refresh()
+    alerts = {row["rule"]: row for row in embedded.rows("gold.alerts")}
+    assert len(embedded.rows("gold.alerts")) == 2
+    assert "3 events of kind price came in another partition" in alerts["split_series"]["message"]
+    assert "1 ids of kind price came in a second partition" in alerts["repeated_id"]["message"]
+    assert all((row["state"], row["source_id"]) == ("active", event.topic) for row in alerts.values())
+    rebuild_everything()
+    assert embedded.silver() == {"twice": 1, "twice@STRANGER": 1}
+    assert balance_report()["balanced"]
+    send_to(embedded, 1 - own, event)
+    embedded.run()
+    assert embedded.silver() == {"twice": 1, "twice@STRANGER": 1}

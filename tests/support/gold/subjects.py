@@ -4,6 +4,7 @@ A recomputation is a second implementation in plain Python, or the job's own SQL
 once: then the law is about batches, order, restarts and marks, and the figures are tested with the job.
 """
 
+from tests.support.gold.arrivals import arrivals, partition_faults
 from tests.support.gold.issued import AccuracyJob, forecasts_and_prices, model_accuracy
 from tests.support.gold.learned import anomalies, impact_factors, prices_and_rain, verdicts, weather_prices
 from tests.support.gold.records import bound_rows, records
@@ -64,6 +65,12 @@ SUBJECTS: dict[str, Subject] = {
         drifting,
         {"gold.schema_drift": schema_drift},
         not_compared=("first_event_id", "first_source", "first_seen_at"),
+    ),
+    "partitions": Subject(
+        ("partition_faults",),
+        arrivals,
+        {"gold.partition_faults": partition_faults},
+        not_compared=("names", "first_source", "partition", "other_partition"),  # of equals in a batch
     ),
     "series": Subject(
         ("series_stats", "silent_series"),
