@@ -27,7 +27,6 @@ from lakehouse.event import (
 from lakehouse.identity.roles import Principal, Role
 from lakehouse.io.kafka import AcknowledgedProducer, NotAcknowledged, dead_letter_headers
 from lakehouse.signatures import SigningKeys
-from lakehouse.times import utc_text
 from serving_api.http import metrics
 from serving_api.http.dependencies import CurrentSender
 from serving_api.http.idempotency import identity_of
@@ -36,7 +35,7 @@ from serving_api.http.problems import LISTED_FAULTS, Problem, invalid_fields, pa
 from serving_api.http.request_checks import JSON_MEDIA_TYPE, content_type_of
 from serving_api.http.router import NOT_JSON, read_limited
 from serving_api.http.shared import Shared
-from serving_api.reads.responses import json_response
+from serving_api.reads.responses import json_response, receipt
 from serving_api.reads.review.own_regions import REGION, is_own_event
 from serving_api.reads.snapshots import Snapshots
 from serving_api.writes.publish import RememberingProducer, publish
@@ -268,14 +267,8 @@ class EventIntake:
 
     async def receipt(self, event: SubmittedEvent) -> Response:
         """202 for a valid event, when Kafka has acknowledged it. Raises Problem 503."""
-        event_id = (await self.send([event]))[0]
-        receipt = {
-            "event_id": event_id,
-            "kinds": event.kinds,
-            "status": "accepted",
-            "received_at": utc_text(self._received_at),
-        }
-        return json_response(receipt, 202)
+        (event_id,) = await self.send([event])
+        return receipt(event_id, event.kinds, self._received_at)
 
     async def accept_batch(self, bodies: list[bytes], kind: str | None) -> Response:
         """202 with the status of each event. Raises Problem 422 when none could be accepted, or 503."""
