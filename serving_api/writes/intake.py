@@ -193,16 +193,13 @@ class EventIntake:
         producer: AcknowledgedProducer,
         caller: Principal,
         snapshots: Snapshots,
-        keys: SigningKeys | None = None,
     ) -> None:
-        """`keys`: for a route that is the only way in of its kind, and signs for it."""
         self._request = request
         self._identity = identity_of(request)
         self._producer = producer
         self._caller = caller
         self._content_type = content_type_of(request)
         self._snapshots = snapshots
-        self._keys = keys
         self._source = f"api:{caller.subject}"
         self._received_at = datetime.now(UTC)
 
@@ -265,9 +262,12 @@ class EventIntake:
         if foreign := self._foreign_region([kind], payload):
             raise Problem("forbidden", [foreign], reason=foreign.message)
 
-    async def receipt(self, event: SubmittedEvent) -> Response:
-        """202 for a valid event, when Kafka has acknowledged it. Raises Problem 503."""
-        (event_id,) = await self.send([event])
+    async def receipt(self, event: SubmittedEvent, keys: SigningKeys | None = None) -> Response:
+        """202 for a valid event, when Kafka has acknowledged it. Raises Problem 503.
+
+        `keys`: for a route that is the only way in of its kind, and signs for it.
+        """
+        (event_id,) = await self.send([event], keys)
         return receipt(event_id, event.kinds, self._received_at)
 
     async def accept_batch(self, bodies: list[bytes], kind: str | None) -> Response:
@@ -302,7 +302,7 @@ class EventIntake:
             raise Problem("validation", faults[:LISTED_FAULTS], reason=reason)
         return json_response({"accepted": accepted, "rejected": len(refused), "items": items}, 202)
 
-    async def send(self, events: list[SubmittedEvent]) -> list[str | None]:
+    async def send(self, events: list[SubmittedEvent], keys: SigningKeys | None = None) -> list[str | None]:
         """Event ids, in order, when Kafka has acknowledged the events; None for one with faults, not sent.
 
         Raises Problem 503 with the ids: send all of them again. Under the same Idempotency-Key they keep
@@ -319,7 +319,7 @@ class EventIntake:
             for kind in event.kinds
         ]
         try:
-            await publish(self._producer, sent)
+            await publish(self._producer, [keys.sign(event) for event in sent] if keys else sent)
         except Problem as problem:
             raise Problem(problem.slug, extensions={"event_ids": ids}) from None
         metrics.DOOR_EVENTS.labels("accepted").inc(len(ids) - ids.count(None))
@@ -331,7 +331,7 @@ class EventIntake:
 
     def _event(self, event: SubmittedEvent, kind: str, event_id: str) -> Event:
         named = {} if event.market_id is None else {"market_id": event.market_id}
-        accepted = Event(
+        return Event(
             kind=kind,
             key=series_key(kind, event.payload | named, self._source),
             value=event.body,
@@ -340,7 +340,6 @@ class EventIntake:
             received_at=self._received_at,
             market_id=event.market_id,
         )
-        return self._keys.sign(accepted) if self._keys else accepted
 
     async def dead_letter(self, body: bytes, kind: str | None, reason: str) -> None:
         """Store a refused body with the reason.
