@@ -29,10 +29,9 @@ from lakehouse.io.delta import open_if_exists
 from lakehouse.io.identity.database import Database
 from lakehouse.io.log_stamps import LogStamps
 from lakehouse.io.process_status import ALERT_WORKER, status_file
-from producers.channels.channel import PERSONAL, Channel, Recipient
+from producers.channels.channel import PERSONAL, Channel, Mail, Recipient, Telegram, WebHooks, WhatsApp
 from producers.channels.personal import PersonalNews
 from producers.channels.sender import Sender
-from producers.channels.services import Mail, Telegram, WebHooks, WhatsApp
 
 log = logging.getLogger("lumbung.alerts")
 TABLE = "gold.alerts"

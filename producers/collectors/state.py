@@ -11,6 +11,7 @@ from conf.settings import settings
 from producers.collectors.source import Answer, Cursor
 
 log = logging.getLogger("lumbung.collectors")
+STORED = ("cursor", "polled_at", "replayed", "answers")
 
 
 class SourceState:
@@ -22,27 +23,27 @@ class SourceState:
         self.cursor: Cursor = stored.get("cursor", {})
         self.polled_at: float = stored.get("polled_at", 0.0)  # epoch seconds of the newest complete poll
         self.replayed: str | None = stored.get("replayed")  # SHA-256 of the recording that was sent last
-        self._answers: dict[str, dict[str, Any]] = stored.get("answers", {})
+        self.answers: dict[str, dict[str, Any]] = stored.get("answers", {})
 
     def etag(self, name: str, address: str) -> str | None:
         """The ETag of the answer stored last under that name, if it was of the same address (a digest)."""
-        etag, of_address = self._answers.get(name, {}).get("validator") or (None, None)
+        etag, of_address = self.answers.get(name, {}).get("validator") or (None, None)
         return etag if of_address == address else None
 
     def known_ids(self) -> set[str]:
         """Ids of the events of all those answers: they were sent."""
-        return {event_id for answer in self._answers.values() for event_id in answer["ids"]}
+        return {event_id for answer in self.answers.values() for event_id in answer["ids"]}
 
     def keep(self, answers: Iterable[tuple[Answer, list[str]]], cursor: Cursor) -> None:
         """Store answers whose events (ids) Kafka has acknowledged, and the cursor after them."""
         for answer, ids in answers:
-            self._answers[answer.name] = {"validator": answer.validator, "ids": ids}
+            self.answers[answer.name] = {"validator": answer.validator, "ids": ids}
         self.cursor = cursor
         self._save()
 
     def end_poll(self, names: set[str]) -> None:
         """A poll is complete; `names`: answers that it requested, changed or not. Forgets the others."""
-        self._answers = {name: answer for name, answer in self._answers.items() if name in names}
+        self.answers = {name: answer for name, answer in self.answers.items() if name in names}
         self.polled_at = time.time()
         self._save()
 
@@ -52,15 +53,7 @@ class SourceState:
         self._save()
 
     def _save(self) -> None:
-        write_json(
-            self._file,
-            {
-                "cursor": self.cursor,
-                "polled_at": self.polled_at,
-                "replayed": self.replayed,
-                "answers": self._answers,
-            },
-        )
+        write_json(self._file, {name: getattr(self, name) for name in STORED})
 
 
 def _stored(file: Path) -> dict[str, Any]:

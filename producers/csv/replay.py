@@ -50,22 +50,10 @@ def speed_of(text: str) -> float | None:
     return float(match[1]) * SPEED_UNITS_SECONDS[match[2]]
 
 
-class Position:
-    """How many rows of a replay are acknowledged, stored in LUMBUNG_HOME/replay for the next run."""
-
-    def __init__(self, files: list[FileEvents]) -> None:
-        identity = "\n".join(sorted(f"{file.name} {file.sha256} {file.format.name}" for file in files))
-        self.id = hashlib.sha256(identity.encode()).hexdigest()[:16]
-        self._file = settings().home / "replay" / f"{self.id}.json"
-
-    def load(self) -> dict[str, int]:
-        """Rows acknowledged and rows in all; both 0 before the first run."""
-        position: dict[str, int] | None = read_json(self._file)
-        return position or {"rows": 0, "of": 0}
-
-    def save(self, rows: int, of: int) -> None:
-        """Replace the stored position in one step."""
-        write_json(self._file, {"rows": rows, "of": of})
+def position_file(files: list[FileEvents]) -> Path:
+    """Where a replay of these files stores how many rows are acknowledged, of how many, for the next run."""
+    identity = "\n".join(sorted(f"{file.name} {file.sha256} {file.format.name}" for file in files))
+    return settings().home / "replay" / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.json"
 
 
 def files_at(path: Path, wanted: str | None) -> list[FileEvents]:
@@ -165,7 +153,7 @@ class Replay:
         self._files = files
         self._speed = speed
         self._stopping = stopping
-        self.position = Position(files)
+        self._position = position_file(files)
         self.rows = 0  # of this run
         self.events = 0
         self.no_event = 0
@@ -206,7 +194,7 @@ class Replay:
     def _save(self, start: int, total: int) -> None:
         self.sink.flush()
         self.done = start + self.rows
-        self.position.save(self.done, total)
+        write_json(self._position, {"rows": self.done, "of": total})
 
     def _wait_for(self, event_seconds: float, began: float) -> bool:
         """Sleep until the event is due at the chosen speed; False when stopped meanwhile."""
@@ -252,7 +240,8 @@ def replay(
     files: list[FileEvents], pace: float | None, restart: bool, as_json: bool, stopping: threading.Event
 ) -> ExitCode:
     """Run and print the summary; returns the exit code."""
-    position = {"rows": 0, "of": 0} if restart else Position(files).load()
+    stored: dict[str, int] | None = None if restart else read_json(position_file(files))
+    position = stored or {"rows": 0, "of": 0}
     if position["of"] and position["rows"] == position["of"]:
         console.print(f"already replayed ({position['rows']} rows); --restart sends them again", markup=False)
         return ExitCode.DONE

@@ -27,11 +27,23 @@ INVALID = {"type": "/problems/claim-invalid", "title": "Invalid claim", "status"
 UNAVAILABLE = {"type": "/problems/warming-up", "title": "Identities cannot be read", "status": 503}
 
 
-class Admission:
-    """Looks clients up in the identity store."""
+class ClaimMessage(BaseModel):
+    """Payload of lumbung/v1/provision/request."""
 
-    def __init__(self, database: Database) -> None:
+    model_config = ConfigDict(strict=True, extra="forbid")
+    device_id: Annotated[str, StringConstraints(pattern=rf"^{DEVICE_ID}$")]
+    claim_code: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class Admission:
+    """Looks clients up in the identity store.
+
+    It answers claims too: the secret goes to the connection that sent the code, and nowhere else.
+    """
+
+    def __init__(self, database: Database, signer: TokenSigner) -> None:
         self._devices = Devices(database)
+        self._signer = signer
 
     async def admit(self, given: Credentials) -> Client:
         """The client with these credentials. Raises NotAdmitted.
@@ -68,22 +80,6 @@ class Admission:
             for client, generation in generations.items()
             if valid.get(client.device_id or "") != generation
         }
-
-
-class ClaimMessage(BaseModel):
-    """Payload of lumbung/v1/provision/request."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-    device_id: Annotated[str, StringConstraints(pattern=rf"^{DEVICE_ID}$")]
-    claim_code: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-
-
-class ClaimDesk:
-    """Answers claims: the secret goes to the connection that sent the code, and nowhere else."""
-
-    def __init__(self, database: Database, signer: TokenSigner) -> None:
-        self._devices = Devices(database)
-        self._signer = signer
 
     async def answer(self, session: MqttSession, published: Published) -> bool:
         """Claim and answer; whether a device was claimed.

@@ -23,7 +23,7 @@ from lakehouse.io.identity.database import Database, StoreUnavailable
 from lakehouse.io.identity.tokens import TokenSigner
 from lakehouse.io.kafka import AcknowledgedProducer
 from lakehouse.io.process_status import GATEWAY, status_file
-from producers.mqtt.admission import Admission, ClaimDesk
+from producers.mqtt.admission import Admission
 from producers.mqtt.events import Published, event_of, record_of
 from producers.mqtt.limits import ByteBudget, ListedRefusals, TokenBucket
 from producers.mqtt.receipts import Receipts
@@ -41,10 +41,9 @@ UNCLAIMED_SECONDS = 60.0  # a client without a device is disconnected after this
 class Gateway:
     """Listener and sessions."""
 
-    def __init__(self, producer: AcknowledgedProducer, admission: Admission, claims: ClaimDesk) -> None:
+    def __init__(self, producer: AcknowledgedProducer, admission: Admission) -> None:
         self._producer = producer
         self._admission = admission
-        self._claims = claims
         self._sessions: dict[tuple[str | None, str], MqttSession] = {}  # by device and client id
         self._open: set[MqttSession] = set()
         self._rates: WeakValueDictionary[str, TokenBucket] = WeakValueDictionary()  # by device
@@ -94,7 +93,7 @@ class Gateway:
         if session.client is None or not session.client.may_publish(published.topic):
             self.outcomes["refused"] += 1
             raise ConnectionEnded(f"a message to {printable(published.topic)}, without a device")
-        claimed = await self._claims.answer(session, published)
+        claimed = await self._admission.answer(session, published)
         self.outcomes["claimed" if claimed else "claim_refused"] += 1
 
     def _end_longest_idle(self) -> bool:
@@ -282,7 +281,7 @@ async def run(context: ssl.SSLContext | None, signer: TokenSigner) -> ExitCode:
     if not await loop.run_in_executor(None, producer.reachable, 5.0):
         broker = settings().kafka.bootstrap
         log.warning("no broker at %s yet: devices get no acknowledgement until there is one", broker)
-    gateway = Gateway(producer, Admission(database), ClaimDesk(database, signer))
+    gateway = Gateway(producer, Admission(database, signer))
     endless: dict[str, Callable[[], Awaitable[None]]] = {
         "device_watch": gateway.watch,
         "receipts": gateway.receipts.send_always,

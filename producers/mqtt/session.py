@@ -14,27 +14,9 @@ from typing import Any, TypeVar
 
 from amqtt.adapters import BufferReader, StreamReaderAdapter, StreamWriterAdapter
 from amqtt.errors import AMQTTError, CodecError, MQTTError, NoDataError
-from amqtt.mqtt.connack import (
-    BAD_USERNAME_PASSWORD,
-    CONNECTION_ACCEPTED,
-    IDENTIFIER_REJECTED,
-    SERVER_UNAVAILABLE,
-    UNACCEPTABLE_PROTOCOL_VERSION,
-    ConnackPacket,
-)
+from amqtt.mqtt import connack
+from amqtt.mqtt import packet as packets
 from amqtt.mqtt.connect import ConnectPacket
-from amqtt.mqtt.packet import (
-    CONNECT,
-    DISCONNECT,
-    PINGREQ,
-    PUBACK,
-    PUBLISH,
-    PUBREL,
-    SUBSCRIBE,
-    UNSUBSCRIBE,
-    MQTTFixedHeader,
-    MQTTPacket,
-)
 from amqtt.mqtt.pingresp import PingRespPacket
 from amqtt.mqtt.puback import PubackPacket
 from amqtt.mqtt.pubcomp import PubcompPacket
@@ -148,27 +130,27 @@ class MqttSession:
             raise ConnectionEnded(f"no CONNECT: {type(error).__name__}") from None
         given = packet.payload
         if not packet.clean_session_flag and given.client_id_is_random:
-            await self._send(ConnackPacket.build(0, IDENTIFIER_REJECTED))
+            await self._send(connack.ConnackPacket.build(0, connack.IDENTIFIER_REJECTED))
             raise ConnectionEnded("a persistent session needs a client id")
         certificate = common_name(self.writer.get_extra_info("ssl_object"))
         credentials = Credentials(packet.client_id, given.username, given.password, certificate)
         try:
             client = await self.admit(credentials)
         except NotAdmitted as refusal:
-            code = SERVER_UNAVAILABLE if refusal.is_temporary else BAD_USERNAME_PASSWORD
-            await self._send(ConnackPacket.build(0, code))
+            code = connack.SERVER_UNAVAILABLE if refusal.is_temporary else connack.BAD_USERNAME_PASSWORD
+            await self._send(connack.ConnackPacket.build(0, code))
             raise ConnectionEnded(f"not admitted: {refusal}") from None
         self.client = client
         self._rate = self.rate_of(client)
         if packet.keep_alive:
             self.idle_seconds = min(self.idle_seconds, packet.keep_alive * 1.5)
-        await self._send(ConnackPacket.build(0, CONNECTION_ACCEPTED))
+        await self._send(connack.ConnackPacket.build(0, connack.CONNECTION_ACCEPTED))
         return client
 
     async def _read_connect(self) -> ConnectPacket:
         """The CONNECT packet of MQTT 3.1.1. Raises ConnectionEnded for another version, which is answered."""
-        header = await MQTTFixedHeader.from_stream(self._reader)
-        if header is None or header.packet_type != CONNECT:
+        header = await packets.MQTTFixedHeader.from_stream(self._reader)
+        if header is None or header.packet_type != packets.CONNECT:
             raise ConnectionEnded("the first packet is no CONNECT")
         if header.remaining_length > OTHER_PACKET_MAX_BYTES:
             raise ConnectionEnded(f"a CONNECT of {header.remaining_length} bytes")
@@ -177,7 +159,7 @@ class MqttSession:
             self.writer.write(CONNACK_5_UNSUPPORTED)
             raise ConnectionEnded("MQTT 5 is not supported: connect with MQTT 3.1.1")
         if not content.startswith(MQTT_3_1_1):
-            await self._send(ConnackPacket.build(0, UNACCEPTABLE_PROTOCOL_VERSION))
+            await self._send(connack.ConnackPacket.build(0, connack.UNACCEPTABLE_PROTOCOL_VERSION))
             raise ConnectionEnded(f"protocol {content[2:7]!r} is not MQTT 3.1.1")
         return await ConnectPacket.from_stream(BufferReader(content), fixed_header=header)
 
@@ -187,11 +169,11 @@ class MqttSession:
             while True:
                 try:
                     header = await asyncio.wait_for(
-                        MQTTFixedHeader.from_stream(self._reader), self.idle_seconds
+                        packets.MQTTFixedHeader.from_stream(self._reader), self.idle_seconds
                     )
                 except TimeoutError:
                     raise ConnectionEnded("no packet within its keep-alive time") from None
-                if header is None or header.packet_type == DISCONNECT:
+                if header is None or header.packet_type == packets.DISCONNECT:
                     return
                 self.last_packet = time.monotonic()
                 await self._handle(header)
@@ -227,26 +209,26 @@ class MqttSession:
         if not transport.is_closing() and transport.get_write_buffer_size() < OFFERED_BYTES:
             transport.write(PublishPacket.build(topic, payload, None, False, 0, False).to_bytes())
 
-    async def _handle(self, header: MQTTFixedHeader) -> None:
+    async def _handle(self, header: packets.MQTTFixedHeader) -> None:
         if not self.has_device and header.remaining_length > UNCLAIMED_PACKET_MAX_BYTES:
             raise ConnectionEnded(f"a packet of {header.remaining_length} bytes, without a device")
-        if header.packet_type == PUBLISH:
+        if header.packet_type == packets.PUBLISH:
             await self._publish(header)
             return
         if header.remaining_length > OTHER_PACKET_MAX_BYTES:
             raise ConnectionEnded(f"a packet of {header.remaining_length} bytes")
-        if header.packet_type == PINGREQ:
+        if header.packet_type == packets.PINGREQ:
             await self._send(PingRespPacket.build())
-        elif header.packet_type == PUBREL:
+        elif header.packet_type == packets.PUBREL:
             released = await self._in_time(PubrelPacket.from_stream(self._reader, fixed_header=header))
             await self._send(PubcompPacket.build(released.packet_id))
-        elif header.packet_type == PUBACK:
+        elif header.packet_type == packets.PUBACK:
             await self._in_time(PubackPacket.from_stream(self._reader, fixed_header=header))
-        elif header.packet_type == SUBSCRIBE:
+        elif header.packet_type == packets.SUBSCRIBE:
             request = await self._in_time(SubscribePacket.from_stream(self._reader, fixed_header=header))
             codes = [self._grant(topic, qos) for topic, qos in request.payload.topics]
             await self._send(SubackPacket.build(request.variable_header.packet_id, codes))
-        elif header.packet_type == UNSUBSCRIBE:
+        elif header.packet_type == packets.UNSUBSCRIBE:
             request = await self._in_time(UnsubscribePacket.from_stream(self._reader, fixed_header=header))
             self._subscribed.difference_update(request.payload.topics)
             await self._send(UnsubackPacket.build(request.variable_header.packet_id))
@@ -262,7 +244,7 @@ class MqttSession:
         self._subscribed.add(topic)
         return min(qos, 1)
 
-    async def _publish(self, header: MQTTFixedHeader) -> None:
+    async def _publish(self, header: packets.MQTTFixedHeader) -> None:
         """Read a PUBLISH of bounded size and forward it. The order of a connection is the order in Kafka."""
         await self._rate.acquire()
         await self._in_flight.acquire()
@@ -273,7 +255,7 @@ class MqttSession:
         self._tasks.add(task)
         task.add_done_callback(partial(self._done, reserved))
 
-    def _kept_bytes(self, header: MQTTFixedHeader) -> int:
+    def _kept_bytes(self, header: packets.MQTTFixedHeader) -> int:
         """How much of a publish is kept: topic and packet id come before the payload."""
         length: int = header.remaining_length
         return min(length, self.payload_max_bytes + 65_600)
@@ -284,7 +266,7 @@ class MqttSession:
         except TimeoutError:
             raise ConnectionEnded(f"a packet was not complete after {PACKET_SECONDS:.0f} s") from None
 
-    async def _read_publish(self, header: MQTTFixedHeader) -> tuple[PublishPacket, int]:
+    async def _read_publish(self, header: packets.MQTTFixedHeader) -> tuple[PublishPacket, int]:
         """The packet, its payload cut if it is too long, and the payload's true length."""
         if header.remaining_length > PACKET_MAX_BYTES:
             raise ConnectionEnded(f"a publish of {header.remaining_length} bytes")
@@ -293,7 +275,7 @@ class MqttSession:
         unread = header.remaining_length - head_length
         while unread:
             unread -= len(await self.reader.readexactly(min(unread, 65_536)))
-        cut = MQTTFixedHeader(header.packet_type, header.flags, head_length)
+        cut = packets.MQTTFixedHeader(header.packet_type, header.flags, head_length)
         packet = await PublishPacket.from_stream(BufferReader(head), fixed_header=cut)
         return packet, len(packet.data or b"") + header.remaining_length - head_length
 
@@ -320,7 +302,7 @@ class MqttSession:
         if qos and packet_id is not None:
             await self._send(PubackPacket.build(packet_id) if qos == 1 else PubrecPacket.build(packet_id))
 
-    async def _send(self, packet: MQTTPacket[Any, Any, Any]) -> None:
+    async def _send(self, packet: packets.MQTTPacket[Any, Any, Any]) -> None:
         try:
             await packet.to_stream(self._writer)
         except ConnectionError:

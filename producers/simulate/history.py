@@ -1,7 +1,6 @@
 """Years of daily prices of the simulated markets, as a CSV for `replay`: training data of a demonstration."""
 
 import csv
-import math
 import random
 import sys
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from lakehouse.reference import Commodity, commodities, markets, provinces
-from producers.simulate.markets import PROVINCE_SPREAD, holiday_share, season_share
+from producers.simulate.markets import PROVINCE_SPREAD, price_on
 
 HEADER = ("event_id", "market_id", "commodity", "price", "unit", "event_time", "region")
 FIRST = date(2024, 1, 1)  # every walk begins here, so that a day has the same price on every run
@@ -33,7 +32,6 @@ NATIONAL_SHARE = 0.6
 OWN_SHARE = 0.8
 PERSISTENCE = 0.99  # share of the distance to the usual level that remains on the next day
 MISSING = 0.04  # share of days without a report
-ROUNDED_TO_IDR = 50
 
 
 def rows(last: date, days: int = DAYS, seed: int = 1, count: int = MARKETS) -> Iterator[tuple[object, ...]]:
@@ -56,23 +54,18 @@ def rows(last: date, days: int = DAYS, seed: int = 1, count: int = MARKETS) -> I
                 )
                 if dice.random() < MISSING or (last - day).days >= days:
                     continue
-                level = math.exp(spread[place.region_code] + nation[commodity.id] + own[series])
-                yield _row(commodity, place.market_id, place.region_code, day, level, seed)
+                deviation = spread[place.region_code] + nation[commodity.id] + own[series]
+                yield _row(commodity, place.market_id, place.region_code, day, deviation, seed)
 
 
 def _row(
-    commodity: Commodity, market_id: str, region_code: str, day: date, level: float, seed: int
+    commodity: Commodity, market_id: str, region_code: str, day: date, deviation: float, seed: int
 ) -> tuple[object, ...]:
-    price = (
-        commodity.typical_idr
-        * (1 + season_share(commodity, day) + holiday_share(commodity.group, day))
-        * level
-    )
+    price = price_on(commodity, day, deviation)
     province = provinces()[region_code]
     reported_at = datetime.combine(day, REPORTED_AT, ZoneInfo(province.timezone)).isoformat()
-    rounded = max(ROUNDED_TO_IDR, round(price / ROUNDED_TO_IDR) * ROUNDED_TO_IDR)
     event_id = f"sim-history-{seed}-{market_id}-{commodity.id}-{day}"
-    return event_id, market_id, commodity.name, rounded, commodity.unit, reported_at, province.name
+    return event_id, market_id, commodity.name, price, commodity.unit, reported_at, province.name
 
 
 def write(file: Path, last: date) -> int:

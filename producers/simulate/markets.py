@@ -16,6 +16,7 @@ SEASON = {"chilli": 0.20, "allium": 0.10, "protein": 0.03, "rice": 0.03}
 HOLIDAY_PEAK = {"chilli": 0.15, "protein": 0.10, "allium": 0.06}
 HOLIDAY_RAMP_DAYS = 14
 PROVINCE_SPREAD = 0.08  # sd of the log price level between provinces
+ROUNDED_TO_IDR = 50
 PRICE_SHARE = 0.7  # of all events; the rest are sensor readings
 FAULTS = (
     "price_positive",
@@ -62,6 +63,13 @@ def season_share(commodity: Commodity, day: date) -> float:
     )
 
 
+def price_on(commodity: Commodity, day: date, deviation: float) -> int:
+    """Rupiah a unit on a day. `deviation`: from the typical level, in log units."""
+    share = 1 + season_share(commodity, day) + holiday_share(commodity.group, day)
+    price = commodity.typical_idr * share * math.exp(deviation)
+    return max(ROUNDED_TO_IDR, round(price / ROUNDED_TO_IDR) * ROUNDED_TO_IDR)
+
+
 class SampleMarkets:
     """An endless, seeded sequence of messages; `bad_share` of them have one of the FAULTS."""
 
@@ -103,11 +111,8 @@ class SampleMarkets:
         # Reports of a series are minutes apart: a fraction of a day's movement, drawn back to its level.
         self._level[series] = 0.999 * deviation + self._dice.gauss(0, commodity.daily_volatility / 20)
         day = now.astimezone(ZoneInfo(provinces()[place.region_code].timezone)).date()
-        share = 1 + season_share(commodity, day) + holiday_share(commodity.group, day)
-        price = (
-            commodity.typical_idr * share * math.exp(self._spread[place.region_code] + self._level[series])
-        )
-        return {"commodity": commodity.name, "price": max(50, round(price / 50) * 50), "unit": commodity.unit}
+        price = price_on(commodity, day, self._spread[place.region_code] + self._level[series])
+        return {"commodity": commodity.name, "price": price, "unit": commodity.unit}
 
     def _reading(self, place: Market, now: datetime) -> dict[str, object]:
         hour = now.astimezone(ZoneInfo(provinces()[place.region_code].timezone)).hour

@@ -10,7 +10,7 @@ from cachetools import TTLCache
 from sqlalchemy import select
 
 from conf.runtime.process import Refused
-from conf.settings import Secrets, secrets, settings
+from conf.settings import secrets, settings
 from lakehouse.identity.roles import Principal, Role, Scope, role_named, scopes_of
 from lakehouse.identity.tokens import api_key_prefix, digest_of
 from lakehouse.io.identity.database import Database, StoreUnavailable
@@ -25,15 +25,14 @@ MOST_CACHED = 20_000
 LIVE_DEVICE = ("approved", "active")
 
 
-def static_principals(known: Secrets | None = None) -> dict[bytes, Principal]:
+def static_principals() -> dict[bytes, Principal]:
     """The lasting bearers of the environment or the secrets file, while identity.static_tokens is true.
 
     Raises Refused when one is missing: an empty token would admit everybody.
     """
     if not settings().identity.static_tokens:
         return {}
-    known = known or secrets()
-    tokens = {role: getattr(known, f"token_{role.label}") for role in Role}
+    tokens = {role: getattr(secrets(), f"token_{role.label}") for role in Role}
     short = [role.name for role, token in tokens.items() if len(token) < LEAST_STATIC_LENGTH]
     if short:
         raise Refused(f"no static token for {', '.join(short)}: run ./run.sh setup")

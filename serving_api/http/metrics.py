@@ -65,10 +65,7 @@ def uptime_seconds() -> float:
 
 def predictions() -> dict[str, int]:
     """Number of predictions: `true` from the cache, `false` computed."""
-    samples = [
-        sample
-        for family in PREDICTIONS.collect()
-        for sample in family.samples
-        if sample.name.endswith("_total")
-    ]
-    return {"true": 0, "false": 0} | {sample.labels["cached"]: int(sample.value) for sample in samples}
+    name = "lumbung_predictions_total"
+    return {
+        cached: int(REGISTRY.get_sample_value(name, {"cached": cached}) or 0) for cached in ("true", "false")
+    }

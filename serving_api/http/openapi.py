@@ -63,12 +63,6 @@ def share_schemas(operation: dict[str, Any], components: dict[str, Any]) -> None
             media["schema"] = reference(media["schema"]["title"])
 
 
-def response_models(routers: Sequence[APIRouter]) -> dict[str, type[BaseModel]]:
-    """`METHOD path` -> the model of the response, of those that have one."""
-    models = {address: model_of(route) for address, route in routes_of(routers)}
-    return {address: model for address, model in models.items() if model is not None}
-
-
 def model_of(route: APIRoute) -> type[BaseModel] | None:
     """The model of the response; of several models, the first."""
     model: type[BaseModel] | None = next(iter(get_args(route.response_model)), route.response_model)

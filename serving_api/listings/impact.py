@@ -1,7 +1,6 @@
 """Lists of what moved together with prices, and of the macro indicators that weigh on them."""
 
 import math
-from collections.abc import Sequence
 from datetime import datetime
 
 import pyarrow.compute as pc
@@ -14,11 +13,6 @@ from serving_api.reads.price_impacts import FACTORS_TABLE, MACRO_TABLE
 from serving_api.reads.responses import to_json_value
 from serving_api.schemas.envelope import Name
 from serving_api.schemas.signals.impact import ImpactWeek, Indicator, MacroRow
-
-
-def week_items(rows: Sequence[Row], request: ListRequest) -> list[Row]:
-    """Rows of gold.impact_factors as items."""
-    return [week_item(row) for row in rows]
 
 
 def week_item(row: Row) -> Row:
@@ -54,13 +48,10 @@ def newest_release(request: ListRequest) -> datetime | None:
     return request.snapshot.cached("newest release", read)[0]
 
 
-def macro_items(rows: Sequence[Row], request: ListRequest) -> list[Row]:
-    """Macro values with who published them; the sender where nobody is named."""
-    return [
-        {name: row[name] for name in ("indicator", "period", "value", "unit")}
-        | {"source": row["publisher"] or row["source"]}
-        for row in rows
-    ]
+def macro_item(row: Row) -> Row:
+    """A macro value with who published it; the sender where nobody is named."""
+    named = {name: row[name] for name in ("indicator", "period", "value", "unit")}
+    return named | {"source": row["publisher"] or row["source"]}
 
 
 WEEKS = Listing(
@@ -83,7 +74,7 @@ WEEKS = Listing(
         region(examples=("Jawa Barat",)),
     ),
     order="market_date desc, region_code",
-    present=week_items,
+    item_from=week_item,
     demo=from_simulated_prices,
 )
 MACRO = Listing(
@@ -101,7 +92,7 @@ MACRO = Listing(
     condition=measured,
     filters=(equal("indicator", "only values of this indicator", Indicator),),
     order="released_at desc, indicator, event_id",
-    present=macro_items,
+    item_from=macro_item,
     statuses=(),
 )
 router = listing_router("impact", WEEKS, MACRO)

@@ -101,7 +101,8 @@ class Listing:
     simulated. `model`: `meta.model`. `others`: further tables that the list reads. `depends_on(values)`: the
     tables that a page follows from, where these are not all. `variant`: what else it follows from.
 
-    For more than columns of rows: `item` is the schema of the items, and `present` makes them of rows.
+    For more than columns of rows: `item` is the schema of the items; `item_from` makes one of a row,
+    `present` those of a page.
     `rows`: the rows that meet a condition, where they are computed. `keyed`: all rows with their keys, sorted
     by them. `read(request, condition, key, limit)`: up to limit + 1 rows with their keys, where not all rows
     are read. Without `columns` and `present` the rows are the items. `query`: what the schema of the
@@ -130,6 +131,7 @@ class Listing:
     rows: Callable[[ListRequest, pc.Expression], pa.Table] | None = None
     keyed: Callable[[ListRequest], Sequence[KeyedItem]] | None = None
     read: Callable[[ListRequest, pc.Expression, Key | None, int], list[KeyedItem]] | None = None
+    item_from: Callable[[Row], Row] | None = None
     present: Callable[[Sequence[Row], ListRequest], list[Row]] | None = None
     demo: Callable[[ListRequest], Callable[[Row], bool]] | None = None
     model: Callable[[ListRequest], Row | None] | None = None
@@ -265,11 +267,9 @@ class Listing:
         """The rows as they are listed."""
         if self.present is not None:
             items = self.present([row for _, row in rows], request)
-        elif not self.columns:
-            items = [row for _, row in rows]
-        else:
-            items = [self.item_of(row) for _, row in rows]
-        return [(key, item) for (key, _), item in zip(rows, items, strict=True)]
+            return [(key, item) for (key, _), item in zip(rows, items, strict=True)]
+        make = self.item_from or (self.item_of if self.columns else lambda row: row)
+        return [(key, make(row)) for key, row in rows]
 
     def item_of(self, row: Row) -> Row:
         """A row as an item of the columns."""

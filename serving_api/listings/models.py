@@ -38,13 +38,10 @@ def of_model(name: str, request: ListRequest) -> pc.Expression:
     return pc.field("model") == name
 
 
-def accuracy_items(rows: Sequence[Row], request: ListRequest) -> list[Row]:
-    """Rows of gold.model_accuracy as items."""
-    return [
-        {name: row[name] for name in FIGURES}
-        | {"accuracy_pct": 100 - row["mape_pct"], "coverage": row["coverage_80"]}
-        for row in rows
-    ]
+def accuracy_item(row: Row) -> Row:
+    """A row of gold.model_accuracy as an item."""
+    figures = {name: row[name] for name in FIGURES}
+    return figures | {"accuracy_pct": 100 - row["mape_pct"], "coverage": row["coverage_80"]}
 
 
 def newest_run(request: ListRequest) -> list[Row]:
@@ -195,7 +192,7 @@ ACCURACY = Listing(
         ),
     ),
     order="measured_at desc, model, commodity, region_code, horizon_days",
-    present=accuracy_items,
+    item_from=accuracy_item,
     demo=from_simulated_prices,
 )
 IMPORTANCE = Listing(

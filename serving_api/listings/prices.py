@@ -108,15 +108,10 @@ def by_month(request: ListRequest, condition: pc.Expression, key: Key | None, li
     return page
 
 
-def history_items(rows: Sequence[Row], request: ListRequest) -> list[Row]:
-    """Prices as items, with the level that follows from the market id."""
-    leveled = [{"level": level_of(row)} | row for row in rows]
-    return [{name: to_json_value(row.get(name)) for name in HistoryPrice.model_fields} for row in leveled]
-
-
-def level_of(row: Row) -> str:
-    """Whether a price is of a market or of a whole province."""
-    return "province" if row["market_id"].startswith(PROVINCE_WIDE) else "market"
+def history_item(row: Row) -> Row:
+    """A price as an item, with the level that follows from the market id: of a market or a province."""
+    level = "province" if row["market_id"].startswith(PROVINCE_WIDE) else "market"
+    return {name: to_json_value((row | {"level": level}).get(name)) for name in HistoryPrice.model_fields}
 
 
 def newest_price(request: ListRequest) -> date | None:
@@ -242,7 +237,7 @@ HISTORY = Listing(
     ),
     order="market_date desc, event_time desc, event_id",  # months come in this order too
     read=by_month,
-    present=history_items,
+    item_from=history_item,
     demo=lambda request: lambda item: item["event_id"].startswith(SIMULATED),
 )
 INDICATORS = Listing(

@@ -1,6 +1,5 @@
 """Lists of what posts say: about commodities and symbols by day, and about the products of a shop."""
 
-from collections.abc import Sequence
 from typing import Any, Self
 
 import pyarrow as pa
@@ -81,13 +80,10 @@ def sentiment_model(request: ListRequest) -> Row | None:
     return model_meta(row["classifier"], row["classifier_version"], alias)
 
 
-def with_scores(rows: Sequence[Row], request: ListRequest) -> list[Row]:
-    """The products as items."""
-    scores = [score_of(row["positive"], row["negative"]) for row in rows]
-    return [
-        row | {"newest": row["newest"].isoformat(), "score": score}
-        for row, score in zip(rows, scores, strict=True)
-    ]
+def with_score(row: Row) -> Row:
+    """A product as an item."""
+    score = score_of(row["positive"], row["negative"])
+    return row | {"newest": row["newest"].isoformat(), "score": score}
 
 
 DAYS = Listing(
@@ -135,7 +131,7 @@ PRODUCTS = Listing(
         SHOP,
     ),
     order="posts desc, product_name, category",
-    present=with_scores,
+    item_from=with_score,
     model=sentiment_model,
 )
 router = listing_router("sentiment", DAYS, PRODUCTS)

@@ -64,13 +64,10 @@ def newest_prices(request: ListRequest) -> list[KeyedItem]:
     ]
 
 
-def verification_items(rows: Sequence[Row], request: ListRequest) -> list[Row]:
-    """Verifications with their checks apart."""
-    return [
-        {name: to_json_value(value) for name, value in row.items() if name not in (*CHECKS, "bar_time")}
-        | {"checks": {name: row[name] for name in CHECKS}}
-        for row in rows
-    ]
+def verification_item(row: Row) -> Row:
+    """A verification with its checks apart."""
+    rest = {name: to_json_value(value) for name, value in row.items() if name not in (*CHECKS, "bar_time")}
+    return rest | {"checks": {name: row[name] for name in CHECKS}}
 
 
 def with_outcomes(rows: Sequence[Row], request: ListRequest) -> list[Row]:
@@ -159,7 +156,7 @@ PRICES = Listing(
         Filter("symbol", ONLY_SYMBOL, annotation=Name),
     ),
     keyed=newest_prices,
-    present=lambda rows, request: [market_price(row) for row in rows],
+    item_from=market_price,
     demo=lambda request: lambda item: from_simulator(live_bars(request.snapshot)[item["symbol"]]),
 )
 SIGNALS = Listing(
@@ -206,7 +203,7 @@ VERIFICATIONS = Listing(
     columns=", ".join(("verification_id, signal_id, symbol, result, hash", *CHECKS, "timestamp")),
     filters=(Filter("symbol", ONLY_SYMBOL, of_symbol, Name), equal("result", "only this result")),
     order="bar_time desc, verification_id",
-    present=verification_items,
+    item_from=verification_item,
 )
 EARLIER_FORECASTS = Listing(
     table="gold.equity_forecasts",

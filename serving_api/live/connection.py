@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+import uuid
 from collections import deque
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 
 import orjson
 from pydantic import ValidationError
@@ -16,12 +18,14 @@ from serving_api.http.messages import message
 from serving_api.http.problems import Problem, language_of
 from serving_api.live.handshake import filter_of, problem_data
 from serving_api.live.hub import (
+    NO_FILTER,
     OWN_ROWS,
     PACE_SECONDS,
     RESUME_SECONDS,
     ROWS_PER_FRAME,
     TIMED,
     Changes,
+    Filter,
     Hub,
     Wheel,
 )
@@ -38,7 +42,6 @@ from serving_api.live.messages import (
     envelope,
 )
 from serving_api.live.private import PUBLIC, PrivateChannels, channels_of, require_right
-from serving_api.live.sessions import Session, Sessions, Subscription
 
 MESSAGE_TYPES = {
     "account": "account",
@@ -54,6 +57,76 @@ CLOSE_SECONDS = 2.0
 TOO_MANY_MESSAGES = 1008
 TRY_AGAIN_LATER = 1013
 RIGHTS_ENDED = 4401
+SEQS_KEPT = 64  # newest messages of a channel; more cannot be on their way to a client
+MOST_SESSIONS = 10_000
+
+
+@dataclass
+class Subscription:
+    """A channel that a client gets: up to which version it was sent, and the version of recent messages."""
+
+    chosen: Filter = NO_FILTER
+    batch: bool = False
+    version: int = 0
+    seq: int = 0
+    sent: deque[int] = field(default_factory=lambda: deque(maxlen=SEQS_KEPT))
+
+    def advance(self, version: int) -> int:
+        """The number of the message that brings the client to a version."""
+        self.seq += 1
+        self.version = version
+        self.sent.append(version)
+        return self.seq
+
+    def version_at(self, seq: int) -> int | None:
+        """The version of a recent message; None when it is too long ago or was never sent."""
+        back = self.seq - seq
+        if back < 0 or back >= len(self.sent):
+            return None
+        return self.sent[-1 - back]
+
+
+@dataclass
+class Session:
+    """The subscriptions of one connection."""
+
+    name: str = field(default_factory=lambda: uuid.uuid4().hex)
+    channels: dict[str, Subscription] = field(default_factory=dict)
+    ended_at: float | None = None
+
+
+class Sessions:
+    """Sessions that are open or ended less than 300 s ago; at most 10,000, the oldest go first."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Session] = {}
+
+    def open(self) -> Session:
+        """A new session."""
+        self._forget_old()
+        session = Session()
+        self._known[session.name] = session
+        return session
+
+    def end(self, session: Session) -> None:
+        """Note that its connection is closed; it stays known for 300 s."""
+        session.ended_at = time.monotonic()
+
+    def version_of(self, name: str | None, channel: str, seq: int) -> int | None:
+        """The version that a connection had with a message; None when that is not known any more."""
+        session = self._known.get(name or "")
+        if session is None or self._is_old(session) or channel not in session.channels:
+            return None
+        return session.channels[channel].version_at(seq)
+
+    @staticmethod
+    def _is_old(session: Session) -> bool:
+        return session.ended_at is not None and time.monotonic() - session.ended_at > RESUME_SECONDS
+
+    def _forget_old(self) -> None:
+        for name, session in list(self._known.items()):
+            if self._is_old(session) or len(self._known) > MOST_SESSIONS:
+                del self._known[name]
 
 
 def request_of(body: str | bytes) -> ClientMessage | Problem:
@@ -236,14 +309,11 @@ class Connection:
             await self._send_rows(MESSAGE_TYPES[channel], channel, known, rows)
         else:
             kind = "quarantine" if channel == "quarantine" else "alert"
-            await self._send_rows(kind, channel, known, self._alerts_since(channel, known))
+            may_see = self.caller.covers if self.caller and channel not in PUBLIC else None
+            changes = self._hub.alerts_since(known.version, known.chosen, self._language, channel, may_see)
+            await self._send_rows(kind, channel, known, changes)
         known.version = newest
         return True
-
-    def _alerts_since(self, channel: str, known: Subscription) -> Changes:
-        """What is new to the client; of a private channel what it has a right to."""
-        may_see = self.caller.covers if self.caller and channel not in PUBLIC else None
-        return self._hub.alerts_since(known.version, known.chosen, self._language, channel, may_see)
 
     async def _send_prices(self, known: Subscription, changes: Changes) -> bool:
         """Whether all of them were sent."""

@@ -38,17 +38,10 @@ def require_right(channel: str, caller: Principal | None) -> None:
 
 def channels_of(caller: Principal) -> list[str]:
     """The channels that a caller may have."""
-    private = [
-        name
-        for name, may in (
-            *((name, caller.role >= Role.OPERATOR) for name in OF_OPERATORS),
-            ("account", caller.user_id is not None),
-            ("trades", caller.role >= Role.USER),
-            ("notifications", caller.role >= Role.USER),
-        )
-        if may
-    ]
-    return [*PUBLIC, *private]
+    of_operators = OF_OPERATORS if caller.role >= Role.OPERATOR else ()
+    of_account = ("account",) if caller.user_id is not None else ()
+    of_people = ("trades", "notifications") if caller.role >= Role.USER else ()
+    return [*PUBLIC, *of_operators, *of_account, *of_people]
 
 
 class PrivateChannels:

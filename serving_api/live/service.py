@@ -18,13 +18,12 @@ from serving_api.http.callers import address_of, refuse_excess
 from serving_api.http.problems import Problem
 from serving_api.http.rate_limits import RateLimits, limits_of
 from serving_api.http.tickets import Tickets
-from serving_api.live.connection import RIGHTS_ENDED, TRY_AGAIN_LATER, Connection
+from serving_api.live.connection import RIGHTS_ENDED, TRY_AGAIN_LATER, Connection, Sessions
 from serving_api.live.feed import Feed
 from serving_api.live.handshake import checked, refuse
 from serving_api.live.hub import TRADING, Hub, Wheel
 from serving_api.live.private import PrivateChannels
 from serving_api.live.quarantine import QuarantineFeed
-from serving_api.live.sessions import Sessions
 from serving_api.live.trading import TradingFeed
 from serving_api.reads.snapshots import Snapshots
 from serving_api.reads.trading.signals import NewestSignals

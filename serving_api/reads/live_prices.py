@@ -58,11 +58,6 @@ def live_table(snapshots: Snapshots, known_on: date | None) -> pa.Table:
     return snapshot.cached(("live prices known on", known_on), compute)
 
 
-def series_of(item: dict[str, Any]) -> tuple[str, str, str]:
-    """The series of a live price; only retail prices are served."""
-    return item["market_id"], item["commodity"], RETAIL
-
-
 def live_rows(
     table: pa.Table, order: LiveOrder, impacts: PriceImpacts | None, chosen: pc.Expression
 ) -> list[KeyedItem]:
@@ -109,6 +104,6 @@ def newest_by_market(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def is_simulated(snapshot: Snapshot) -> Callable[[dict[str, Any]], bool]:
-    """Whether the simulator reported an item."""
+    """Whether the simulator reported an item; only retail prices are served."""
     simulated = simulated_rows(snapshot, SERIES)
-    return lambda item: series_of(item) in simulated
+    return lambda item: (item["market_id"], item["commodity"], RETAIL) in simulated

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from lakehouse.event import Fault
 from lakehouse.reference import (
     DEFAULT_TIMEZONE,
+    Commodity,
     commodities,
     commodity_aliases,
     markets,
@@ -24,12 +25,18 @@ SUGGESTIONS = 3
 Region = tuple[str, str]  # (code, name)
 
 
-def commodity_ids(name: str) -> frozenset[str]:
-    """The commodity, and for a group its members too. Raises Problem 404."""
+def named_commodity(name: str) -> Commodity:
+    """The commodity that a name or alias means. Raises Problem 404 with the nearest ones."""
     commodity = commodity_aliases().get(matching_key(name))
     if commodity is None:
-        raise unknown_commodity(name)
-    return frozenset({commodity, *commodities()[commodity].members})
+        raise unknown("unknown-commodity", name, commodity_aliases())
+    return commodities()[commodity]
+
+
+def commodity_ids(name: str) -> frozenset[str]:
+    """The commodity, and for a group its members too. Raises Problem 404."""
+    commodity = named_commodity(name)
+    return frozenset({commodity.id, *commodity.members})
 
 
 def single_commodity(name: str) -> str:
@@ -37,10 +44,8 @@ def single_commodity(name: str) -> str:
 
     Raises Problem 404.
     """
-    commodity = commodity_aliases().get(matching_key(name))
-    if commodity is None:
-        raise unknown_commodity(name)
-    return commodities()[commodity].representative or commodity
+    commodity = named_commodity(name)
+    return commodity.representative or commodity.id
 
 
 def forecast_commodity(name: str, served: ServedForecasts, region_code: str) -> str:
@@ -48,9 +53,8 @@ def forecast_commodity(name: str, served: ServedForecasts, region_code: str) -> 
 
     Else `single_commodity`. Raises Problem 404.
     """
-    single = single_commodity(name)
-    own = commodity_aliases()[matching_key(name)]
-    return own if served.issues.get((own, region_code)) else single
+    own = named_commodity(name).id
+    return own if served.issues.get((own, region_code)) else single_commodity(name)
 
 
 def region_of(name: str | None) -> Region:
@@ -68,19 +72,9 @@ def region_code(name: str | None) -> str | None:
         return None
     code = region_aliases().get(matching_key(name))
     if code is None:
-        raise unknown_region(name)
+        names = {key: provinces()[code].name for key, code in region_aliases().items()}
+        raise unknown("unknown-region", name, names)
     return code
-
-
-def unknown_commodity(name: str) -> Problem:
-    """404 with the nearest commodities."""
-    return unknown("unknown-commodity", name, commodity_aliases())
-
-
-def unknown_region(name: str) -> Problem:
-    """404 with the nearest provinces."""
-    names = {key: provinces()[code].name for key, code in region_aliases().items()}
-    return unknown("unknown-region", name, names)
 
 
 def unknown(slug: str, name: str, known: Mapping[str, str]) -> Problem:

@@ -47,6 +47,12 @@ def json_response(
     return Response(orjson.dumps(body), status, sent, JSON)
 
 
+def receipt(event_id: str | None, kinds: Sequence[str], received_at: datetime, **more: Any) -> Response:
+    """202 for an event that Kafka has stored."""
+    event = {"event_id": event_id, "kinds": kinds, "status": "accepted"}
+    return json_response(event | {"received_at": utc_text(received_at)} | more, 202)
+
+
 @dataclass(frozen=True)
 class EncodedPage:
     """Encoded items, and the sort key of the last one when more follow."""

@@ -9,7 +9,6 @@ from lakehouse.contracts.contract import contracts
 from lakehouse.event import Event
 from lakehouse.io.identity.database import Database
 from lakehouse.reference import commodity_aliases, matching_key
-from lakehouse.times import utc_text
 from serving_api.http.dependencies import CurrentOperator
 from serving_api.http.messages import message
 from serving_api.http.path_parameters import AlertIdInPath
@@ -18,7 +17,7 @@ from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.live.service import Live
 from serving_api.reads.names import NATION, commodity_in_body, region_in_body
-from serving_api.reads.responses import json_response
+from serving_api.reads.responses import receipt
 from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.alerts import (
     AcknowledgeBody,
@@ -60,7 +59,7 @@ async def trigger_alert(
     await audit_acts(database, caller, [audited("raise", row["alert_id"], event)])
     live.feed.publish_alert({**EMPTY_ROW, **row})
     sending = {name: SENDING[mode] for name, mode in channel_modes().items()} | {"websocket": "sent"}
-    return json_response(receipt(event, row["alert_id"]) | {"channels": sending}, 202)
+    return receipt_of(event, alert_id=row["alert_id"], channels=sending)
 
 
 @router.post(
@@ -79,7 +78,7 @@ async def acknowledge_alert(
     """202 once Kafka has stored it. It stays open until its exit rule holds; 409 unless it is active."""
     event = await acts.acknowledge(alert_id, body.note, caller)
     await audit_acts(database, caller, [audited("acknowledge", alert_id, event)])
-    return json_response(receipt(event, alert_id), 202)
+    return receipt_of(event, alert_id=alert_id)
 
 
 def audited(act: str, alert_id: str, event: Event) -> Act:
@@ -87,12 +86,6 @@ def audited(act: str, alert_id: str, event: Event) -> Act:
     return Act(f"alert.{act}", alert_id, event.event_id)
 
 
-def receipt(event: Event, alert_id: str) -> dict[str, Any]:
-    """The receipt of an act that Kafka has stored."""
-    return {
-        "event_id": event.event_id,
-        "kinds": [event.kind],
-        "status": "accepted",
-        "received_at": utc_text(event.received_at),
-        "alert_id": alert_id,
-    }
+def receipt_of(event: Event, **more: Any) -> Response:
+    """202 for an act that Kafka has stored."""
+    return receipt(event.event_id, [event.kind], event.received_at, **more)

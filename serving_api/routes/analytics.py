@@ -56,30 +56,25 @@ def correlate(
 
     When it is not significant, `significant` is false and `text` says so.
     """
-    query = body
-    code, name = region_in_body(snapshots, query.region)
-    commodity = commodity_in_body(query.commodity)
+    code, name = region_in_body(snapshots, body.region)
+    commodity = commodity_in_body(body.commodity)
     if code == NATION[0]:
         raise invalid("/region", "unknown_region", "weather is measured per province")
-    snapshot, rows = read_lags(snapshots, commodity, code, query.variable)
-    rows = [row for row in rows if row["lag_days"] <= query.max_lag_days]
+    snapshot, rows = read_lags(snapshots, commodity, code, body.variable, body.max_lag_days)
     if not rows:
         reason = f"prices of '{commodity}' and weather in {name} have too few days in common"
         raise Problem("insufficient-data", reason=reason)
     strongest = strongest_lag(rows)
-    report = correlation_report(rows, commodity, name, query.variable)
+    report = correlation_report(rows, commodity, name, body.variable)
     first = strongest["from_date"]
     last = strongest["to_date"]
     refused = {
-        "from": query.from_ if query.from_ is not None and query.from_ > first else None,
-        "to": query.to if query.to is not None and query.to <= last else None,
+        "from": body.from_ if body.from_ is not None and body.from_ > first else None,
+        "to": body.to if body.to is not None and body.to <= last else None,
     }
+    period = {"first": first, "last": last}
     faults = [
-        Fault(
-            f"/{name}",
-            f"{name}_range",
-            message("part_of_period", field=name, day=day, first=first, last=last),
-        )
+        Fault(f"/{name}", f"{name}_range", message("part_of_period", field=name, day=day, **period))
         for name, day in refused.items()
         if day is not None
     ]
@@ -105,8 +100,7 @@ def correlate_sentiment(
     """
     commodity = single_commodity(query.commodity)
     code, name = region_of(query.region)
-    snapshot, rows = read_lags(snapshots, commodity, code, SENTIMENT)
-    rows = [row for row in rows if row["lag_days"] <= query.max_lag_days]
+    snapshot, rows = read_lags(snapshots, commodity, code, SENTIMENT, query.max_lag_days)
     if not rows:
         reason = f"prices of '{commodity}' and posts about it have too few days in common in {name}"
         raise Problem("insufficient-data", reason=reason)
@@ -134,17 +128,14 @@ def correlation_report(
 
 
 def read_lags(
-    snapshots: Snapshots, commodity: str, region_code: str, variable: str
+    snapshots: Snapshots, commodity: str, region_code: str, variable: str, longest_days: int
 ) -> tuple[Snapshot, list[dict[str, Any]]]:
-    """The rows of a commodity, a province and a variable, by lag."""
+    """The rows of a commodity, a province and a variable up to the longest lag, by lag."""
     snapshot = snapshots.open_newest(TABLE)
-
-    def read() -> list[dict[str, Any]]:
-        condition = (pc.field("commodity") == commodity) & (pc.field("region_code") == region_code)
-        condition &= pc.field("variable") == variable
-        columns = [*REPORTED, "from_date", "to_date"]
-        table = snapshot.read(condition, columns)
-        rows: list[dict[str, Any]] = table.sort_by("lag_days").to_pylist()
-        return rows
-
-    return snapshot, snapshot.cached((commodity, region_code, variable), read)
+    condition = (pc.field("commodity") == commodity) & (pc.field("region_code") == region_code)
+    condition &= (pc.field("variable") == variable) & (pc.field("lag_days") <= longest_days)
+    rows = snapshot.cached(
+        (commodity, region_code, variable, longest_days),
+        lambda: snapshot.read(condition, [*REPORTED, "from_date", "to_date"]).sort_by("lag_days").to_pylist(),
+    )
+    return snapshot, rows

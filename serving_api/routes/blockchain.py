@@ -23,11 +23,10 @@ from serving_api.reads.responses import (
     json_response,
     not_modified,
 )
-from serving_api.reads.snapshots import Snapshot, Snapshots
+from serving_api.reads.snapshots import Snapshot
 from serving_api.schemas.blockchain import ChainQuery, IntegrityReport
 from serving_api.schemas.ingest import Receipt
-from serving_api.writes.intake import EventIntake, SubmittedEvent, require_own
-from serving_api.writes.publish import RememberingProducer
+from serving_api.writes.intake import CurrentIntake, SubmittedEvent, require_own
 
 router = Router(prefix="/api/blockchain", tags=["ledger"])
 KIND = "ledger"
@@ -55,11 +54,7 @@ BODY = {
     summary="Append a price to the ledger",
 )
 async def append_block(
-    request: Request,
-    caller: CurrentSender,
-    producer: Shared[RememberingProducer],
-    snapshots: Shared[Snapshots],
-    keys: Shared[SigningKeys],
+    request: Request, caller: CurrentSender, intake: CurrentIntake, keys: Shared[SigningKeys]
 ) -> Response:
     """The event becomes a block of chain `price`, listed under its event_id.
 
@@ -68,7 +63,6 @@ async def append_block(
     """
     body = await request.json()
     require_own(body, caller)
-    intake = EventIntake(request, producer, caller, snapshots, keys)
     names = body if isinstance(body, dict) else {}
     unknown = [name for name in names if name not in FIELDS]
     invalid = [Fault(f"/{name}", "field_unknown", f"unknown field '{name[:60]}'") for name in unknown]
@@ -77,7 +71,7 @@ async def append_block(
         await intake.dead_letter(await request.body(), KIND, invalid[0].code)
         raise invalid_fields(invalid)
     intake.require_own_region(KIND, body)
-    return await intake.receipt(SubmittedEvent(await request.body(), body, [KIND], []))
+    return await intake.receipt(SubmittedEvent(await request.body(), body, [KIND], []), keys)
 
 
 @router.get("/integrity/check", response_model=IntegrityReport, summary="Check the integrity of a chain")

@@ -13,7 +13,7 @@ from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem, invalid_fields
 from serving_api.http.router import LARGE_BODY, Router
 from serving_api.http.shared import Shared
-from serving_api.reads.responses import json_response
+from serving_api.reads.responses import json_response, receipt
 from serving_api.schemas.decisions import (
     BulkDecisionBody,
     BulkDecisionReceipt,
@@ -120,15 +120,8 @@ async def decide_event(
         DecisionRequest(body.decision, body.reason, caller.subject, body.correction),
     )
     await audit_acts(database, caller, [act_of(sent)])
-    receipt = {
-        "event_id": sent.decision_id,
-        "kinds": ["decision"],
-        "status": "accepted",
-        "received_at": utc_text(sent.decided_at),
-        "decision_id": sent.decision_id,
-        "decision": body.decision,
-    }
-    return json_response(receipt, 202)
+    about = {"decision_id": sent.decision_id, "decision": body.decision}
+    return receipt(sent.decision_id, ["decision"], sent.decided_at, **about)
 
 
 @router.post(

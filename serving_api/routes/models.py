@@ -37,21 +37,16 @@ def retrain(request: Request, body: RetrainBody, caller: Annotated[Principal, CE
 
     Only one job at a time: 409 while another is queued or running.
     """
-    ids = commodities_to_train(body.commodities)
-    requested_by = caller.subject
+    named = commodity_ids_in_body(body.commodities)
+    members = (member for name in named for member in (commodities()[name].members or (name,)))
+    ids = list(dict.fromkeys(members))  # of a group its members, each once
     try:
-        job = training_jobs.submit(body.models, ids, body.reason, requested_by)
+        job = training_jobs.submit(body.models, ids, body.reason, caller.subject)
     except JobRunning as running:
         raise Problem("job-running", name=running.job_id) from None
     receipt = {"job_id": job.job_id, "status": job.status, "created_at": utc_text(job.created_at)}
     location = f"{request.url.path.removesuffix('retrain')}jobs/{job.job_id}"
     return json_response(receipt, 202, cache=PRIVATE, Location=location)
-
-
-def commodities_to_train(names: list[str]) -> list[str]:
-    """Ids, each once; for a group, its members. Raises Problem 422 with every unknown name."""
-    ids = commodity_ids_in_body(names)
-    return list(dict.fromkeys(member for name in ids for member in (commodities()[name].members or (name,))))
 
 
 @router.get(

@@ -44,14 +44,11 @@ async def predict_price(
 
     Intervals of 80 and 95 % are measured, others interpolated.
     """
-    options = body
-    code, name = region_in_body(snapshots, options.region, options.market_id)
+    code, name = region_in_body(snapshots, body.region, body.market_id)
     snapshot = snapshots["gold.forecasts"]
     served = served_forecasts(snapshot)
     commodity_id = forecast_commodity(commodity, served, code)
-    request = PredictionRequest(
-        commodity_id, code, name, options.horizon_days, options.model, options.interval_level
-    )
+    request = PredictionRequest(commodity_id, code, name, body.horizon_days, body.model, body.interval_level)
     item, model, cached = predict(served, request)
     demo = from_simulated(snapshots, [item["commodity"]])
     prediction = {**item, "cached": cached}

@@ -159,18 +159,15 @@ def faults_of(payload: Any) -> list[Fault]:
 def unknown_names(payload: dict[str, Any], snapshots: Snapshots) -> list[Fault]:
     """Names that are in no reference list. A market may be unknown when its region is given."""
     unknown = []
-    commodity = payload["commodity"]
-    region = payload.get("region")
-    unit = payload.get("unit")
-    if matching_key(commodity) not in commodity_aliases():
-        message = f"there is no commodity '{commodity[:60]}'"
-        unknown.append(Fault("/commodity", "unknown_commodity", message))
-    if region is not None and matching_key(region) not in region_aliases():
-        message = f"there is no province with the name or code '{region[:60]}'"
-        unknown.append(Fault("/region", "unknown_region", message))
-    if unit is not None and matching_key(unit) not in unit_aliases():
-        unknown.append(Fault("/unit", "unknown_unit", f"there is no unit '{unit[:60]}'"))
-    if region is None:
+    for name, aliases, kind in (
+        ("commodity", commodity_aliases(), "commodity"),
+        ("region", region_aliases(), "province with the name or code"),
+        ("unit", unit_aliases(), "unit"),
+    ):
+        given = payload.get(name)
+        if given is not None and matching_key(given) not in aliases:
+            unknown.append(Fault(f"/{name}", f"unknown_{name}", f"there is no {kind} '{given[:60]}'"))
+    if payload.get("region") is None:
         try:
             known_market(snapshots, payload["market_id"])
         except Problem:

@@ -22,13 +22,6 @@ from serving_api.schemas.quality import BalanceReport, RuleRow, RulesQuery
 router = Router(prefix="/api/v1", tags=["quality"])
 
 
-def known_kind(kind: str | None) -> str | None:
-    """The kind. Raises Problem 404 when no contract has it."""
-    if kind is not None and kind not in kinds():
-        raise Problem("unknown-kind", name=kind)
-    return kind
-
-
 @router.get("/rules", response_model=Page[RuleRow], responses=problems(404), summary="Validation rules")
 async def list_rules(query: Annotated[RulesQuery, Query()], responses: CurrentResponses) -> Response:
     """By kind, in the order of evaluation; `meta.rule_set` is the fingerprint of all rules."""
@@ -36,8 +29,9 @@ async def list_rules(query: Annotated[RulesQuery, Query()], responses: CurrentRe
     fingerprint = hashlib.sha256(repr(rows).encode()).hexdigest()
 
     def read(key: Key | None, limit: int) -> EncodedPage:
-        kind = known_kind(query.kind)
-        matches = [(sort_key, item) for sort_key, item in rows if kind in (None, item["kind"])]
+        if query.kind is not None and query.kind not in kinds():
+            raise Problem("unknown-kind", name=query.kind)
+        matches = [(sort_key, item) for sort_key, item in rows if query.kind in (None, item["kind"])]
         return encode_page(rows_after(matches, key)[: limit + 1], limit)
 
     return responses.page([], query.model_dump(), read, variant=fingerprint, rule_set=current_rule_set())

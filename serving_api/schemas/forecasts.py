@@ -12,6 +12,13 @@ OptionalRegion = Annotated[
     Name | None,
     Field(description="province name or two-digit code; default: the whole country", examples=["Jawa Barat"]),
 ]
+ForecastCommodity = Annotated[
+    Name,
+    Field(
+        description="id or alias; for a group without own series, its representative",
+        examples=["cabai-rawit-merah"],
+    ),
+]
 Provider = Annotated[
     str | None,
     Field(
@@ -30,10 +37,7 @@ class RegionQuery(QueryParameters):
 class ForecastQuery(RegionQuery):
     """Parameters of a forecast."""
 
-    commodity: Name = Field(
-        description="id or alias; for a group without own series, its representative",
-        examples=["cabai-rawit-merah"],
-    )
+    commodity: ForecastCommodity
 
 
 class ForecastDay(BaseModel):
@@ -96,10 +100,7 @@ class Confidence(BaseModel):
 class IssuedForecastsQuery(PageQuery):
     """Parameters of the list of past forecasts."""
 
-    commodity: Name = Field(
-        description="id or alias; for a group without own series, its representative",
-        examples=["cabai-rawit-merah"],
-    )
+    commodity: ForecastCommodity
     region: OptionalRegion = None
     model: Name | None = Field(None, description="name of a model; default: the champion of that time")
     from_: Day | None = Field(None, alias="from", description="first day of issue, in Jakarta")

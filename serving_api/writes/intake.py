@@ -27,7 +27,6 @@ from lakehouse.event import (
 from lakehouse.identity.roles import Principal, Role
 from lakehouse.io.kafka import AcknowledgedProducer, NotAcknowledged, dead_letter_headers
 from lakehouse.signatures import SigningKeys
-from lakehouse.times import utc_text
 from serving_api.http import metrics
 from serving_api.http.dependencies import CurrentSender
 from serving_api.http.idempotency import identity_of
@@ -36,7 +35,7 @@ from serving_api.http.problems import LISTED_FAULTS, Problem, invalid_fields, pa
 from serving_api.http.request_checks import JSON_MEDIA_TYPE, content_type_of
 from serving_api.http.router import NOT_JSON, read_limited
 from serving_api.http.shared import Shared
-from serving_api.reads.responses import json_response
+from serving_api.reads.responses import json_response, receipt
 from serving_api.reads.review.own_regions import REGION, is_own_event
 from serving_api.reads.snapshots import Snapshots
 from serving_api.writes.publish import RememberingProducer, publish
@@ -194,16 +193,13 @@ class EventIntake:
         producer: AcknowledgedProducer,
         caller: Principal,
         snapshots: Snapshots,
-        keys: SigningKeys | None = None,
     ) -> None:
-        """`keys`: for a route that is the only way in of its kind, and signs for it."""
         self._request = request
         self._identity = identity_of(request)
         self._producer = producer
         self._caller = caller
         self._content_type = content_type_of(request)
         self._snapshots = snapshots
-        self._keys = keys
         self._source = f"api:{caller.subject}"
         self._received_at = datetime.now(UTC)
 
@@ -266,16 +262,13 @@ class EventIntake:
         if foreign := self._foreign_region([kind], payload):
             raise Problem("forbidden", [foreign], reason=foreign.message)
 
-    async def receipt(self, event: SubmittedEvent) -> Response:
-        """202 for a valid event, when Kafka has acknowledged it. Raises Problem 503."""
-        event_id = (await self.send([event]))[0]
-        receipt = {
-            "event_id": event_id,
-            "kinds": event.kinds,
-            "status": "accepted",
-            "received_at": utc_text(self._received_at),
-        }
-        return json_response(receipt, 202)
+    async def receipt(self, event: SubmittedEvent, keys: SigningKeys | None = None) -> Response:
+        """202 for a valid event, when Kafka has acknowledged it. Raises Problem 503.
+
+        `keys`: for a route that is the only way in of its kind, and signs for it.
+        """
+        (event_id,) = await self.send([event], keys)
+        return receipt(event_id, event.kinds, self._received_at)
 
     async def accept_batch(self, bodies: list[bytes], kind: str | None) -> Response:
         """202 with the status of each event. Raises Problem 422 when none could be accepted, or 503."""
@@ -309,7 +302,7 @@ class EventIntake:
             raise Problem("validation", faults[:LISTED_FAULTS], reason=reason)
         return json_response({"accepted": accepted, "rejected": len(refused), "items": items}, 202)
 
-    async def send(self, events: list[SubmittedEvent]) -> list[str | None]:
+    async def send(self, events: list[SubmittedEvent], keys: SigningKeys | None = None) -> list[str | None]:
         """Event ids, in order, when Kafka has acknowledged the events; None for one with faults, not sent.
 
         Raises Problem 503 with the ids: send all of them again. Under the same Idempotency-Key they keep
@@ -326,7 +319,7 @@ class EventIntake:
             for kind in event.kinds
         ]
         try:
-            await publish(self._producer, sent)
+            await publish(self._producer, [keys.sign(event) for event in sent] if keys else sent)
         except Problem as problem:
             raise Problem(problem.slug, extensions={"event_ids": ids}) from None
         metrics.DOOR_EVENTS.labels("accepted").inc(len(ids) - ids.count(None))
@@ -338,7 +331,7 @@ class EventIntake:
 
     def _event(self, event: SubmittedEvent, kind: str, event_id: str) -> Event:
         named = {} if event.market_id is None else {"market_id": event.market_id}
-        accepted = Event(
+        return Event(
             kind=kind,
             key=series_key(kind, event.payload | named, self._source),
             value=event.body,
@@ -347,7 +340,6 @@ class EventIntake:
             received_at=self._received_at,
             market_id=event.market_id,
         )
-        return self._keys.sign(accepted) if self._keys else accepted
 
     async def dead_letter(self, body: bytes, kind: str | None, reason: str) -> None:
         """Store a refused body with the reason.

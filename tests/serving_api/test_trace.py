@@ -8,14 +8,14 @@ import pytest
 
 from conf.settings import settings
 from scripts.bench.api_lake import write
-from serving_api.reads import event_trace
 from serving_api.reads.review.reviews import ReviewReader
 from serving_api.reads.snapshots import Snapshots
+from serving_api.routes import events
 from tests.conftest import Broker
 from tests.support.api import Api, new_stack
 from tests.support.served_lake import NOW, decision, quarantined
 
-ANYBODY = event_trace.Senders(lambda source: False, only_own=False)
+ANYBODY = events.Senders(lambda source: False, only_own=False)
 DONE = NOW - timedelta(minutes=10)
 
 
@@ -186,7 +186,7 @@ def test_recent_event_reads_the_newest_files_and_unknown_event_no_more_than_the_
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Older files are missing; the look-up of a recent event does not read them."""
-    monkeypatch.setattr(event_trace, "FIRST_EVENTS", 2)
+    monkeypatch.setattr(events, "FIRST_EVENTS", 2)
     monkeypatch.setattr(settings().api, "trace_events", 6)
     root = settings().lake_root
     for number in range(40, 0, -1):
@@ -199,7 +199,7 @@ def test_recent_event_reads_the_newest_files_and_unknown_event_no_more_than_the_
 
     def find(event_id: str) -> tuple[str | None, int]:
         snapshots = Snapshots()
-        lookup = event_trace.EventLookup(snapshots, ReviewReader(snapshots), ANYBODY)
+        lookup = events.EventLookup(snapshots, ReviewReader(snapshots), ANYBODY)
         status = lookup.find(event_id, False, lambda: None)
         return status.status if status else None, lookup.searched_events
 
@@ -210,7 +210,7 @@ def test_recent_event_reads_the_newest_files_and_unknown_event_no_more_than_the_
 SHARED = [bronze_row("s", 1, source="mqtt:STRANGER"), bronze_row("s", 2), bronze_row("s", 3)]
 SENDERS = {
     "operator": ANYBODY,
-    "sending operator": event_trace.Senders(lambda source: source == "mqtt:DEV-1", only_own=False),
+    "sending operator": events.Senders(lambda source: source == "mqtt:DEV-1", only_own=False),
 }
 SHARED_LATER = [bronze_row("s", 4, source="mqtt:STRANGER", ago=5), bronze_row("s", 5, source="api:x", ago=4)]
 
@@ -241,8 +241,8 @@ def test_id_of_several_senders_has_the_status_of_one_of_them(
     write(root, "silver.quarantine", [quarantine_row(SHARED_LATER[1]) | {"event_id": "s@x"}])
     write(root, "gold.balance", [{"kind": "price", "ingested_at": NOW}])
     snapshots = Snapshots()
-    senders = SENDERS.get(caller) or event_trace.Senders(lambda source: source == caller, only_own=True)
-    lookup = event_trace.EventLookup(snapshots, ReviewReader(snapshots), senders)
+    senders = SENDERS.get(caller) or events.Senders(lambda source: source == caller, only_own=True)
+    lookup = events.EventLookup(snapshots, ReviewReader(snapshots), senders)
     status = lookup.find(event_id, False, lambda: None)
     seen = status and (status.status, status.warnings, set(status.sources), status.newest["offset"])
     assert seen == expected
@@ -252,7 +252,7 @@ def test_id_of_several_senders_has_the_status_of_one_of_them(
 def test_look_up_of_an_unknown_or_old_event_is_an_expensive_request(
     broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_trace, "FIRST_EVENTS", 1)
+    monkeypatch.setattr(events, "FIRST_EVENTS", 1)
     knobs = {"LUMBUNG_LIMITS__ENFORCED": "true", "LUMBUNG_LIMITS__EXPENSIVE_PER_MINUTE": "2"}
     stack = new_stack(tmp_path, broker, **knobs)
     fill(stack.lake_root)

@@ -7,18 +7,7 @@ from typing import Any
 
 from conf.settings import settings
 from lakehouse.io.source_files.file_rows import zone_of
-from producers.collectors.source import (
-    Answer,
-    Cursor,
-    Fetch,
-    Item,
-    Pages,
-    Payload,
-    SourcePage,
-    item_of,
-    number_of,
-    rows_at,
-)
+from producers.collectors import source
 from producers.collectors.times import end_of, iso_day
 
 MEASURES = {  # payload field -> column of the report; 8888 and 9999 mean "not measured" to the stream as well
@@ -31,23 +20,23 @@ MEASURES = {  # payload field -> column of the report; 8888 and 9999 mean "not m
 NEEDS = ("collectors.bmkg_url",)
 
 
-async def poll(fetch: Fetch, cursor: Cursor) -> Pages:
+async def poll(fetch: source.Fetch, cursor: source.Cursor) -> source.Pages:
     """A report that was corrected brings the corrected days as further events."""
     answer = await fetch.get("report", settings().collectors.bmkg_url)
     if answer:
-        yield SourcePage(answer, cursor)
+        yield source.SourcePage(answer, cursor)
 
 
-def items(answer: Answer) -> list[Item]:
+def items(answer: source.Answer) -> list[source.Item]:
     """A row is one station's day."""
-    return [day_item(row) for row in rows_at(answer.json(), "data")]
+    return [day_item(row) for row in source.rows_at(answer.json(), "data")]
 
 
-def day_item(row: Payload) -> Item:
+def day_item(row: source.Payload) -> source.Item:
     """A row as a weather event, known when its day is over."""
     day = iso_day(row.get("TANGGAL"))
     region = row.get("PROVINSI")
-    measured = {name: number_of(_given(row.get(column))) for name, column in MEASURES.items()}
+    measured = {name: source.number_of(_given(row.get(column))) for name, column in MEASURES.items()}
     station = row.get("ID_WMO")
     payload = {
         "station_id": None if station is None else str(station),
@@ -56,7 +45,7 @@ def day_item(row: Payload) -> Item:
         "event_time": end_of(day, zone_of({"region": region})),
         **measured,
     }
-    return item_of("bmkg", row, payload, station, day, *measured.values())
+    return source.item_of("bmkg", row, payload, station, day, *measured.values())
 
 
 def _given(value: Any) -> Any:

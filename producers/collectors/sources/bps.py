@@ -12,21 +12,7 @@ from zoneinfo import ZoneInfo
 from conf.settings import secrets, settings
 from lakehouse.io.source_files.field_map import MONTHS as SPELLINGS
 from lakehouse.reference import DEFAULT_TIMEZONE
-from producers.collectors.source import (
-    Answer,
-    Cursor,
-    Fetch,
-    Item,
-    Pages,
-    Payload,
-    ShapeChanged,
-    SourcePage,
-    number_of,
-    row_id,
-    rows_at,
-    unknown_fields,
-    without_missing,
-)
+from producers.collectors import source
 from producers.collectors.times import jakarta_time
 
 FIRST_YEAR = 1900  # years are counted from it
@@ -38,7 +24,7 @@ WHOLE_YEARS = ("tahun", "tahunan")
 NEEDS = ("collectors.bps_url", "collectors.bps_variables")
 
 
-async def poll(fetch: Fetch, cursor: Cursor) -> Pages:
+async def poll(fetch: source.Fetch, cursor: source.Cursor) -> source.Pages:
     """The key is part of the address, which is why no address is ever logged."""
     base = f"{settings().collectors.bps_url.rstrip('/')}/list/model/data/lang/ind/domain/0000"
     this_year = datetime.now(ZoneInfo(DEFAULT_TIMEZONE)).year
@@ -48,44 +34,44 @@ async def poll(fetch: Fetch, cursor: Cursor) -> Pages:
             url = f"{base}/var/{variable}/th/{year - FIRST_YEAR}{key}"
             answer = await fetch.get(f"variable {variable} of {year}", url)
             if answer:
-                yield SourcePage(answer, cursor)
+                yield source.SourcePage(answer, cursor)
 
 
-def items(answer: Answer) -> list[Item]:
+def items(answer: source.Answer) -> list[source.Item]:
     """One item a figure; a revised figure is another event."""
     variable = answer.name.split()[1]
     indicator = settings().collectors.bps_variables.get(variable, f"bps-{variable}")
     table = answer.json()
     if not isinstance(table, dict):
-        raise ShapeChanged("the answer is not an object")
+        raise source.ShapeChanged("the answer is not an object")
     if table.get("data-availability") in ("list-not-available", "unavailable"):
         return []
-    new = unknown_fields("bps", table)
-    shared = without_missing(
+    new = source.unknown_fields("bps", table)
+    shared = source.without_missing(
         {
-            "unit": rows_at(table, "var")[0].get("unit") or None,
+            "unit": source.rows_at(table, "var")[0].get("unit") or None,
             "released_at": jakarta_time(table.get("last_update"), "%Y-%m-%d %H:%M:%S"),
             "source": "bps",
         }
     )
     shared["event_time"] = shared.get("released_at")
     return [
-        Item(row_id(name, period, value), without_missing(named | shared) | new)
+        source.Item(source.row_id(name, period, value), source.without_missing(named | shared) | new)
         for name, period, value in figures(table, indicator)
         for named in ({"indicator": name, "period": period, "value": value},)
     ]
 
 
-def figures(table: Payload, indicator: str) -> Iterator[tuple[str, str, Any]]:
+def figures(table: source.Payload, indicator: str) -> Iterator[tuple[str, str, Any]]:
     """(indicator, period, value) of every figure. Raises ShapeChanged when keys belong to no combination.
 
     A figure of a province or of a part of the variable carries its id: inflation:32, inflation:9999:2.
     """
     content = table.get("datacontent")
     if not isinstance(content, dict):
-        raise ShapeChanged("'datacontent' is not an object")
+        raise source.ShapeChanged("'datacontent' is not an object")
     places, variables, parts, years, periods = (
-        rows_at(table, name) for name in ("vervar", "var", "turvar", "tahun", "turtahun")
+        source.rows_at(table, name) for name in ("vervar", "var", "turvar", "tahun", "turtahun")
     )
     keys = set(content)
     for place, variable, part, year, period in product(places, variables, parts, years, periods):
@@ -99,9 +85,10 @@ def figures(table: Payload, indicator: str) -> Iterator[tuple[str, str, Any]]:
             names.append(ids[0])
         if ids[2] != WITHOUT_PARTS:
             names.append(ids[2])
-        yield ":".join(names), period_of(year.get("label"), period.get("label")), number_of(content[key])
+        covered = period_of(year.get("label"), period.get("label"))
+        yield ":".join(names), covered, source.number_of(content[key])
     if keys:
-        raise ShapeChanged(f"{len(keys)} keys of 'datacontent' name no place, variable and period")
+        raise source.ShapeChanged(f"{len(keys)} keys of 'datacontent' name no place, variable and period")
 
 
 def period_of(year: Any, label: Any) -> str:

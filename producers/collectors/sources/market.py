@@ -17,19 +17,7 @@ import orjson
 from conf.settings import settings
 from lakehouse.times import utc_text
 from lakehouse.trading.bars import INTERVALS
-from producers.collectors.source import (
-    Answer,
-    Cursor,
-    Fetch,
-    Item,
-    Pages,
-    Payload,
-    ShapeChanged,
-    SourcePage,
-    number_of,
-    row_id,
-    without_missing,
-)
+from producers.collectors import source
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -48,7 +36,7 @@ LARGEST_MESSAGE = 1 << 20
 NEEDS = ("collectors.market_url",)
 
 
-async def poll(fetch: Fetch, cursor: Cursor) -> Pages:
+async def poll(fetch: source.Fetch, cursor: source.Cursor) -> source.Pages:
     """The bars of each symbol after its newest one, oldest first."""
     knobs = settings().collectors
     url = f"{knobs.market_url.rstrip('/')}/api/v3/klines"
@@ -61,15 +49,15 @@ async def poll(fetch: Fetch, cursor: Cursor) -> Pages:
             answer = await fetch.get(f"{symbol} {knobs.market_interval}", url, params)
             if answer is None:
                 break
-            yield SourcePage(answer, None)
+            yield source.SourcePage(answer, None)
             times = [bar_begin(row) for row in closed_rows(answer)]
             after = after | ({symbol: max(times)} if times else {})
-            yield SourcePage(None, after)
+            yield source.SourcePage(None, after)
             if len(times) < PAGE_ROWS:
                 break
 
 
-def items(answer: Answer) -> list[Item]:
+def items(answer: source.Answer) -> list[source.Item]:
     """The closed bars of an answer."""
     symbol, interval = answer.name.split()
     return [bar_item(symbol, interval, row) for row in closed_rows(answer)]
@@ -83,7 +71,9 @@ def stream_url() -> str | None:
     return f"{base}/stream?streams={names}" if base else None
 
 
-async def follow(url: str, cursor: Callable[[], Cursor]) -> AsyncGenerator[SourcePage | None, None]:
+async def follow(
+    url: str, cursor: Callable[[], source.Cursor]
+) -> AsyncGenerator[source.SourcePage | None, None]:
     """Bars as they close; None when others may be missing before them: a poll must come first.
 
     Raises WebSocketException, OSError and TimeoutError when the connection fails.
@@ -126,11 +116,11 @@ def closed_bars(messages: list[str | bytes]) -> dict[str, list[list[Any]]]:
                     [bar.get(name) for name in STREAM_FIELDS]
                 )
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise ShapeChanged("a message of the WebSocket is not a bar") from None
+            raise source.ShapeChanged("a message of the WebSocket is not a bar") from None
     return {name: sorted(rows, key=bar_begin) for name, rows in bars.items()}
 
 
-def gaps(bars: dict[str, list[list[Any]]], cursor: Cursor) -> bool:
+def gaps(bars: dict[str, list[list[Any]]], cursor: source.Cursor) -> bool:
     """Whether a bar does not follow the newest one of its symbol."""
     following = (next_begin(name, cursor) for name in bars)
     return any(
@@ -139,7 +129,7 @@ def gaps(bars: dict[str, list[list[Any]]], cursor: Cursor) -> bool:
     )
 
 
-def pages_of(bars: dict[str, list[list[Any]]], cursor: Cursor) -> list[SourcePage]:
+def pages_of(bars: dict[str, list[list[Any]]], cursor: source.Cursor) -> list[source.SourcePage]:
     """Pages of the bars that follow the newest ones without a gap; the last one has the cursor after all."""
     after = dict(cursor)
     answers = []
@@ -152,22 +142,22 @@ def pages_of(bars: dict[str, list[list[Any]]], cursor: Cursor) -> list[SourcePag
         if new:
             end = datetime.fromtimestamp((next_begin(name, after) or 0) / 1000, UTC)
             received_at = max(datetime.now(UTC), end)  # the exchange has closed the bar: our clock is behind
-            answers.append(Answer(name, orjson.dumps(new), received_at))
-    return [SourcePage(answer, after if answer is answers[-1] else None) for answer in answers]
+            answers.append(source.Answer(name, orjson.dumps(new), received_at))
+    return [source.SourcePage(answer, after if answer is answers[-1] else None) for answer in answers]
 
 
-def next_begin(name: str, cursor: Cursor) -> int | None:
+def next_begin(name: str, cursor: source.Cursor) -> int | None:
     """Begin of the bar after the newest one of the symbol, epoch ms; None before its first bar."""
     symbol, interval = name.split()
     newest: int | None = cursor.get(symbol)
     return None if newest is None else newest + STEP_MS[interval]
 
 
-def closed_rows(answer: Answer) -> list[list[Any]]:
+def closed_rows(answer: source.Answer) -> list[list[Any]]:
     """The rows of bars that are over by both clocks, oldest first. Raises ShapeChanged."""
     rows = answer.json()
     if not isinstance(rows, list) or not all(isinstance(r, list) and len(r) >= len(FIELDS) for r in rows):
-        raise ShapeChanged("the answer is not a list of bars")
+        raise source.ShapeChanged("the answer is not a list of bars")
     step = STEP_MS[answer.name.split()[1]]
     end = answer.now.timestamp() * 1000
     return sorted((row for row in rows if bar_begin(row) + step <= end), key=bar_begin)
@@ -177,17 +167,19 @@ def bar_begin(row: list[Any]) -> int:
     """Epoch milliseconds. Raises ShapeChanged."""
     begin = row[0]
     if isinstance(begin, bool) or not isinstance(begin, int) or not 0 <= begin <= LATEST_MS:
-        raise ShapeChanged("the time of a bar is not in epoch milliseconds")
+        raise source.ShapeChanged("the time of a bar is not in epoch milliseconds")
     return begin
 
 
-def bar_item(symbol: str, interval: str, row: list[Any]) -> Item:
+def bar_item(symbol: str, interval: str, row: list[Any]) -> source.Item:
     """A bar as an event, known when it is over."""
     begin = bar_begin(row)
     end = begin + STEP_MS[interval]
     begin_text, end_text = (utc_text(datetime.fromtimestamp(ms / 1000, UTC)) for ms in (begin, end))
-    numbers = {name: number_of(value) for name, value in zip(FIELDS[1:], row[1 : len(FIELDS)], strict=True)}
-    payload: Payload = {
+    numbers = {
+        name: source.number_of(value) for name, value in zip(FIELDS[1:], row[1 : len(FIELDS)], strict=True)
+    }
+    payload: source.Payload = {
         "symbol": symbol,
         "asset_class": "crypto",
         "interval": interval,
@@ -197,4 +189,4 @@ def bar_item(symbol: str, interval: str, row: list[Any]) -> Item:
         "final": True,
         **numbers,
     }
-    return Item(row_id(symbol, interval, begin), without_missing(payload))
+    return source.Item(source.row_id(symbol, interval, begin), source.without_missing(payload))

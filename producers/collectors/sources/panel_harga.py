@@ -11,18 +11,7 @@ from conf.settings import secrets, settings
 from lakehouse.io.source_files.field_map import province_market
 from lakehouse.io.source_files.file_rows import zone_of
 from lakehouse.reference import DEFAULT_TIMEZONE
-from producers.collectors.source import (
-    Answer,
-    Cursor,
-    Fetch,
-    Item,
-    Pages,
-    Payload,
-    SourcePage,
-    item_of,
-    number_of,
-    rows_at,
-)
+from producers.collectors import source
 from producers.collectors.times import begin_of
 
 CONSUMER = "3"  # price level: 1 producer, 2 wholesale, 3 consumer
@@ -32,7 +21,7 @@ NOT_REPORTED = (None, "", "-", 0, "0")
 NEEDS = ("collectors.panel_harga_url",)
 
 
-async def poll(fetch: Fetch, cursor: Cursor) -> Pages:
+async def poll(fetch: source.Fetch, cursor: source.Cursor) -> source.Pages:
     """A day's prices are corrected during the day, so the newest day is requested again."""
     key = secrets().panel_harga_key
     headers = {"x-api-key": key} if key else {}
@@ -48,16 +37,16 @@ async def poll(fetch: Fetch, cursor: Cursor) -> Pages:
             }
             answer = await fetch.get(f"commodity {commodity} on {day}", url, params, headers)
             if answer:
-                yield SourcePage(answer, after)
+                yield source.SourcePage(answer, after)
         after = {"day": day.isoformat()}
-        yield SourcePage(None, after)
+        yield source.SourcePage(None, after)
 
 
-def items(answer: Answer) -> list[Item]:
+def items(answer: source.Answer) -> list[source.Item]:
     """A price is an item by its value too: a corrected price is another event."""
     _, number_at_source, _, day = answer.name.split()
     commodity = collected_sources()["panel_harga"].requested.get(number_at_source, number_at_source)
-    rows = rows_at(answer.json(), "data")
+    rows = source.rows_at(answer.json(), "data")
     return [price_item(row, commodity, day) for row in rows if is_reported(row)]
 
 
@@ -68,15 +57,15 @@ def days_from(newest: str | None, last: date) -> list[date]:
     return [last - timedelta(days=count - 1 - nth) for nth in range(count)]
 
 
-def is_reported(row: Payload) -> bool:
+def is_reported(row: source.Payload) -> bool:
     """Whether a row holds a price, or may hold it under another name."""
     return PRICE not in row or row[PRICE] not in NOT_REPORTED
 
 
-def price_item(row: Payload, commodity: str, day: str) -> Item:
+def price_item(row: source.Payload, commodity: str, day: str) -> source.Item:
     """A row as a price event. `day`: the requested one, for a row without a date."""
     name = row.get("province_name")
-    price = number_of(row.get(PRICE))
+    price = source.number_of(row.get(PRICE))
     market = province_market(name) if isinstance(name, str) else name
     payload = {
         "market_id": market,
@@ -85,4 +74,4 @@ def price_item(row: Payload, commodity: str, day: str) -> Item:
         "provider": "panel-harga",
         "event_time": begin_of(row.get("date") or day, zone_of({"market_id": market})),
     }
-    return item_of("panel_harga", row, payload, payload["event_time"], market, commodity, price)
+    return source.item_of("panel_harga", row, payload, payload["event_time"], market, commodity, price)

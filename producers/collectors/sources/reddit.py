@@ -9,18 +9,8 @@ from typing import Any
 
 from conf.settings import secrets, settings
 from lakehouse.times import utc_text
+from producers.collectors import source
 from producers.collectors.posts import post_item
-from producers.collectors.source import (
-    Answer,
-    Cursor,
-    Fetch,
-    Item,
-    Pages,
-    Payload,
-    ShapeChanged,
-    SourcePage,
-    rows_at,
-)
 
 log = logging.getLogger("lumbung.collectors")
 PAGE_ROWS = 100
@@ -29,7 +19,7 @@ BASE = 36  # of an id's digits
 NEEDS = ("collectors.subreddits", "REDDIT_CLIENT_ID", "REDDIT_CLIENT_SECRET")
 
 
-async def poll(fetch: Fetch, cursor: Cursor) -> Pages:
+async def poll(fetch: source.Fetch, cursor: source.Cursor) -> source.Pages:
     """The cursor of a subreddit moves after its last page; its first poll takes a single page."""
     knobs = settings().collectors
     known = secrets()
@@ -45,7 +35,7 @@ async def poll(fetch: Fetch, cursor: Cursor) -> Pages:
             answer = await fetch.get(f"{subreddit} page {number}", url, params, headers)
             if answer is None:
                 break
-            yield SourcePage(answer, None)
+            yield source.SourcePage(answer, None)
             numbers = [post_number(row) for row in posts_of(answer)]
             newest = max(newest, *numbers, 0)
             following = next_page(answer)
@@ -56,30 +46,30 @@ async def poll(fetch: Fetch, cursor: Cursor) -> Pages:
             if before:
                 log.warning("reddit: more new posts in %s than Reddit lists", subreddit)
         after = after | {subreddit: newest}
-        yield SourcePage(None, after)
+        yield source.SourcePage(None, after)
 
 
-def items(answer: Answer) -> list[Item]:
+def items(answer: source.Answer) -> list[source.Item]:
     """The posts of a page."""
     return [reddit_item(row) for row in posts_of(answer)]
 
 
-def posts_of(answer: Answer) -> list[Payload]:
+def posts_of(answer: source.Answer) -> list[source.Payload]:
     """The posts of a listing. Raises ShapeChanged."""
-    children = rows_at(answer.json(), "data", "children")
+    children = source.rows_at(answer.json(), "data", "children")
     rows = [row for child in children if isinstance(row := child.get("data"), dict)]
     if len(rows) != len(children):
-        raise ShapeChanged("'data.children' holds no posts")
+        raise source.ShapeChanged("'data.children' holds no posts")
     return rows
 
 
-def next_page(answer: Answer) -> str | None:
+def next_page(answer: source.Answer) -> str | None:
     """The position of the next page; None after the last one."""
     position = answer.json()["data"].get("after")
     return position if isinstance(position, str) else None
 
 
-def post_number(row: Payload) -> int:
+def post_number(row: source.Payload) -> int:
     """The id as a number; 0 when it is none."""
     try:
         return int(str(row.get("id")), BASE)
@@ -87,7 +77,7 @@ def post_number(row: Payload) -> int:
         return 0
 
 
-def reddit_item(row: Payload) -> Item:
+def reddit_item(row: source.Payload) -> source.Item:
     """A post as a post event: title and body are its text."""
     title, body = row.get("title"), row.get("selftext")
     is_text = isinstance(title, str) and isinstance(body, str)

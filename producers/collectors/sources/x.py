@@ -6,18 +6,8 @@ Asks for what is newer than the newest post of the last poll.
 import logging
 
 from conf.settings import secrets, settings
+from producers.collectors import source
 from producers.collectors.posts import post_item
-from producers.collectors.source import (
-    Answer,
-    Cursor,
-    Fetch,
-    Item,
-    Pages,
-    Payload,
-    ShapeChanged,
-    SourcePage,
-    rows_at,
-)
 
 log = logging.getLogger("lumbung.collectors")
 PAGE_ROWS = 100
@@ -25,7 +15,7 @@ MOST_PAGES = 10  # of a poll; the first one takes a single page
 NEEDS = ("collectors.social_query", "TWITTER_TOKEN")
 
 
-async def poll(fetch: Fetch, cursor: Cursor) -> Pages:
+async def poll(fetch: source.Fetch, cursor: source.Cursor) -> source.Pages:
     """The cursor moves after the last page: newer pages come first."""
     knobs = settings().collectors
     url = f"{knobs.x_url.rstrip('/')}/2/tweets/search/recent"
@@ -42,7 +32,7 @@ async def poll(fetch: Fetch, cursor: Cursor) -> Pages:
         answer = await fetch.get(f"page {number}", url, params | since | following, headers)
         if answer is None:
             break
-        yield SourcePage(answer, None)
+        yield source.SourcePage(answer, None)
         meta = meta_of(answer)
         if number == 1 and "newest_id" in meta:
             after = {"since_id": str(meta["newest_id"])}
@@ -52,26 +42,26 @@ async def poll(fetch: Fetch, cursor: Cursor) -> Pages:
     else:
         if since:
             log.warning("x: more than %d new posts; older ones are left out", MOST_PAGES * PAGE_ROWS)
-    yield SourcePage(None, after)
+    yield source.SourcePage(None, after)
 
 
-def items(answer: Answer) -> list[Item]:
+def items(answer: source.Answer) -> list[source.Item]:
     """The posts of a page; an answer without any has no list."""
     if meta_of(answer).get("result_count") == 0:
         return []
-    return [tweet_item(row) for row in rows_at(answer.json(), "data")]
+    return [tweet_item(row) for row in source.rows_at(answer.json(), "data")]
 
 
-def meta_of(answer: Answer) -> Payload:
+def meta_of(answer: source.Answer) -> source.Payload:
     """The part of the answer about its page. Raises ShapeChanged."""
     content = answer.json()
     meta = content.get("meta") if isinstance(content, dict) else None
     if not isinstance(meta, dict):
-        raise ShapeChanged("'meta' is not an object")
+        raise source.ShapeChanged("'meta' is not an object")
     return meta
 
 
-def tweet_item(row: Payload) -> Item:
+def tweet_item(row: source.Payload) -> source.Item:
     """A post as a post event."""
     post = {
         "post_id": row.get("id"),

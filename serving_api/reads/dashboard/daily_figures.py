@@ -27,14 +27,9 @@ LEVEL_DAYS = 7  # days whose rows say whether markets or provinces are shown: a 
 
 @dataclass(frozen=True)
 class Figures:
-    """Retail figures of one state of knowledge.
-
-    `snapshots`: the tables that they come from; `known_on`: the day at whose close they were known, None for
-    now.
-    """
+    """Retail figures of one state of knowledge. `snapshots`: the tables that they come from."""
 
     snapshots: list[Snapshot]
-    known_on: date | None = None
     _known: pa.Table | None = None
 
     def rows(
@@ -83,15 +78,17 @@ def prices_known_on(snapshots: Snapshots, day: date, ids: Iterable[str] | None =
     return snapshots.open_newest(SILVER).read(condition)
 
 
-def figures_known_on(snapshots: Snapshots, day: date, ids: Collection[str] | None = None) -> Figures:
-    """The figures that would have been shown at the close of a day: later prices and corrections are absent.
+def figures_of(snapshots: Snapshots, known_on: date | None, ids: Collection[str] | None = None) -> Figures:
+    """The figures as known at the close of `known_on`: later prices and corrections are absent; None: now.
 
-    Blocks while the prices of that day are read and the indicators are computed from them.
+    Blocks while the prices of an earlier day are read and the indicators are computed from them.
     """
+    if known_on is None:
+        return figures_now(snapshots)
     state = [snapshots[TABLE], snapshots.open_newest(SILVER)]
-    key = ("known on", day, None if ids is None else tuple(sorted(ids)))
-    known = state[0].cached(key, lambda: indicators_of(prices_known_on(snapshots, day, ids)))
-    return Figures(state[1:], day, known)
+    key = ("known on", known_on, None if ids is None else tuple(sorted(ids)))
+    known = state[0].cached(key, lambda: indicators_of(prices_known_on(snapshots, known_on, ids)))
+    return Figures(state[1:], known)
 
 
 def indicators_of(prices: pa.Table) -> pa.Table:
@@ -105,11 +102,6 @@ def indicators_of(prices: pa.Table) -> pa.Table:
         rows = chosen_rows(daily.filter(pc.field("commodity") == commodity), settings().lake.providers)
         parts.append(indicator_rows(rows, 0, settings().alerts.levels, of_day, of_month)[0])
     return pa.concat_tables(parts)
-
-
-def figures_of(snapshots: Snapshots, known_on: date | None, ids: Collection[str] | None = None) -> Figures:
-    """The figures as known at the close of `known_on`; None: now."""
-    return figures_now(snapshots) if known_on is None else figures_known_on(snapshots, known_on, ids)
 
 
 def chosen_level(rows: pa.Table) -> str:

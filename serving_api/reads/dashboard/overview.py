@@ -101,6 +101,7 @@ def overview_item(
         before = newest - timedelta(days=days)
         base = year_ago.get((commodity, level, before)) if days == YEAR_DAYS else national.get(before)
         changes[f"change_{days}d_pct"] = None if base is None else round(100 * (price / base - 1), 2)
+    ordered = sorted(rows, key=lambda row: (row["median_price_idr"], row["region"]))
     spark = [newest - timedelta(days=SPARK_DAYS - 1 - step) for step in range(SPARK_DAYS)]
     return {
         "commodity": commodity,
@@ -116,7 +117,8 @@ def overview_item(
         "level": level_of(changes["change_7d_pct"]),
         **warning_of(rows),
         "provinces": len(rows),
-        **{name: place(row) for name, row in extremes(rows).items()},
+        "highest": place(ordered[-1]),
+        "lowest": place(ordered[0]),
         "spark": [None if day not in national else round(national[day], 1) for day in spark],
     }
 
@@ -157,12 +159,6 @@ def warning_of(rows: list[Row]) -> dict[str, Any]:
         "ifpa_reason": None if highest else rows[0]["ifpa_reason"],
         "alps_class": max(classes, key=ALPS_CLASSES.index, default=None),
     }
-
-
-def extremes(rows: list[Row]) -> dict[str, Row]:
-    """The provinces with the highest and the lowest price."""
-    ordered = sorted(rows, key=lambda row: (row["median_price_idr"], row["region"]))
-    return {"highest": ordered[-1], "lowest": ordered[0]}
 
 
 def place(row: Row) -> dict[str, Any]:

@@ -69,9 +69,8 @@ def gold_job_fails() -> bool:
 def models_state(snapshots: Snapshots) -> Literal["ok", "degraded", "off"]:
     """Off before the first forecast; degraded while a fault of training is not made good by a later round."""
     try:
-        is_degraded = bool(training_faults()["open"])
+        if training_faults()["open"]:
+            return "degraded"
     except OSError:  # no free file descriptor, for example; health must still answer
-        is_degraded = True
-    if is_degraded:
         return "degraded"
     return "ok" if snapshots.count("gold.forecasts") else "off"

@@ -1,8 +1,10 @@
 """The Prometheus text: counters of this process; figures of stream and training, read at each scrape."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from math import nan
+from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -21,28 +23,35 @@ from serving_api.reads.operation.lag import KafkaLag
 from serving_api.reads.review.reviews import ReviewReader
 from serving_api.reads.snapshots import Snapshots
 
+OUTCOMES = ("silver", "quarantine", "duplicates")
+Values = Mapping[Any, float]  # tuple of the labels -> value
+Kind = type[CounterMetricFamily] | type[GaugeMetricFamily]
 
+
+def family(kind: Kind, name: str, text: str, labels: Sequence[str], values: Values) -> Metric:
+    """A metric with a value for each combination of its labels."""
+    metric = kind(name, text, labels=labels)
+    for combination, value in values.items():
+        metric.add_metric(combination, value)
+    return metric
+
+
+@dataclass(frozen=True)
 class StreamCollector(Collector):
     """Balance, lag and open quarantine, from the tables and Kafka."""
 
-    def __init__(
-        self, snapshots: Snapshots, lag: KafkaLag, balance: BalanceReader, reviews: ReviewReader
-    ) -> None:
-        self._snapshots = snapshots
-        self._lag = lag
-        self._balance = balance
-        self._reviews = reviews
+    snapshots: Snapshots
+    lag: KafkaLag
+    balance: BalanceReader
+    reviews: ReviewReader
 
     def collect(self) -> Iterator[Metric]:
         """Called at every scrape."""
-        totals = total_of(self._balance.read()[1])
-        events = CounterMetricFamily(
-            "lumbung_events", "Events by stage and outcome", labels=["stage", "outcome"]
-        )
-        events.add_metric(["bronze", "landed"], totals["rows_in"])
-        for outcome in ("silver", "quarantine", "duplicates"):
-            events.add_metric(["stream", outcome], totals[outcome])
-        yield events
+        totals = total_of(self.balance.read()[1])
+        events: Values = {("stream", outcome): totals[outcome] for outcome in OUTCOMES}
+        events = {("bronze", "landed"): totals["rows_in"], **events}
+        labels = ("stage", "outcome")
+        yield family(CounterMetricFamily, "lumbung_events", "Events by stage and outcome", labels, events)
         yield GaugeMetricFamily(
             "lumbung_reconcile_difference",
             "Events in minus events accounted for",
@@ -51,22 +60,20 @@ class StreamCollector(Collector):
         yield GaugeMetricFamily(
             "lumbung_snapshot_age_seconds",
             "Seconds since all served tables were last read without an error",
-            value=self._snapshots.age_seconds,
+            value=self.snapshots.age_seconds,
         )
-        rows = self._snapshots.count("silver.quarantine")
-        decided = self._reviews.read()[0].count
+        waiting = self.snapshots.count("silver.quarantine") - self.reviews.read()[0].count
         yield GaugeMetricFamily(
-            "lumbung_quarantine_open", "Rows of silver.quarantine without a decision", value=rows - decided
+            "lumbung_quarantine_open", "Rows of silver.quarantine without a decision", value=waiting
         )
-        waiting = self._lag.events
         yield GaugeMetricFamily(
             "lumbung_kafka_lag",
             "Events in Kafka that no finished batch covers; NaN while Kafka does not answer",
-            value=nan if waiting is None else waiting,
+            value=nan if self.lag.events is None else self.lag.events,
         )
         yield from mqtt_metrics()
         yield from collector_metrics()
-        yield _alert_deliveries()
+        yield alert_deliveries()
         yield task_restarts()
         faults = training_faults()
         yield CounterMetricFamily(
@@ -84,30 +91,22 @@ def mqtt_metrics() -> Iterator[Metric]:
     status = gateway_status()
     if status is None:
         return
-    messages = CounterMetricFamily("lumbung_mqtt_messages", "MQTT messages by outcome", labels=["outcome"])
-    for outcome, count in status["messages"].items():
-        messages.add_metric([outcome], count)
-    yield messages
-    connects = CounterMetricFamily("lumbung_mqtt_connects", "MQTT connections by outcome", labels=["outcome"])
-    for outcome, count in status["connects"].items():
-        connects.add_metric([outcome], count)
-    yield connects
+    for name, text, counts in (
+        ("lumbung_mqtt_messages", "MQTT messages by outcome", status["messages"]),
+        ("lumbung_mqtt_connects", "MQTT connections by outcome", status["connects"]),
+    ):
+        values = {(outcome,): count for outcome, count in counts.items()}
+        yield family(CounterMetricFamily, name, text, ["outcome"], values)
     yield GaugeMetricFamily("lumbung_mqtt_connections", "Open MQTT connections", value=status["connections"])
 
 
-def task_restarts() -> CounterMetricFamily:
+def task_restarts() -> Metric:
     """Endless work that failed and began again, in this process and in the gateway."""
-    family = CounterMetricFamily(
-        "lumbung_task_restarts",
-        "Endless work that failed and began again, since its process started",
-        labels=["process", "task"],
-    )
     status = gateway_status()
-    gateway = status.get("task_restarts", {}) if status else {}
-    for process, tasks in (("api", restarts), ("gateway", gateway)):
-        for task, count in tasks.items():
-            family.add_metric([process, task], count)
-    return family
+    of_process = {"api": restarts, "gateway": status.get("task_restarts", {}) if status else {}}
+    text = "Endless work that failed and began again, since its process started"
+    values = {(name, task): count for name, tasks in of_process.items() for task, count in tasks.items()}
+    return family(CounterMetricFamily, "lumbung_task_restarts", text, ["process", "task"], values)
 
 
 def collector_metrics() -> Iterator[Metric]:
@@ -115,34 +114,35 @@ def collector_metrics() -> Iterator[Metric]:
     status = collectors_status()
     if status is None:
         return
-    events = CounterMetricFamily("lumbung_collector_events", "Events of polled sources", labels=["collector"])
-    polls = CounterMetricFamily(
-        "lumbung_collector_polls", "Polls of sources by outcome", labels=["collector", "outcome"]
-    )
-    success = GaugeMetricFamily(
-        "lumbung_collector_last_success_seconds",
-        "Unix time of the newest poll that stored everything",
-        labels=["collector"],
-    )
+    events: dict[Any, float] = {}
+    polls: dict[Any, float] = {}
+    success: dict[Any, float] = {}
     for name, source in status["sources"].items():
-        events.add_metric([name], source["events"])
-        polls.add_metric([name, "failed"], source["failed_polls"])
-        polls.add_metric([name, "done"], source["polls"] - source["failed_polls"])
+        events[name,] = source["events"]
+        polls[name, "failed"] = source["failed_polls"]
+        polls[name, "done"] = source["polls"] - source["failed_polls"]
         if source["last_success_at"]:
-            success.add_metric([name], datetime.fromisoformat(source["last_success_at"]).timestamp())
-    yield from (events, polls, success)
-
-
-def _alert_deliveries() -> GaugeMetricFamily:
-    """Messages of alerts by channel and state, as the alert worker counts them."""
-    family = GaugeMetricFamily(
-        "lumbung_alert_deliveries", "Messages of alerts of the last month", labels=["channel", "state"]
+            success[name,] = datetime.fromisoformat(source["last_success_at"]).timestamp()
+    labels = ["collector"]
+    yield family(CounterMetricFamily, "lumbung_collector_events", "Events of polled sources", labels, events)
+    yield family(
+        CounterMetricFamily,
+        "lumbung_collector_polls",
+        "Polls of sources by outcome",
+        [*labels, "outcome"],
+        polls,
     )
+    text = "Unix time of the newest poll that stored everything"
+    yield family(GaugeMetricFamily, "lumbung_collector_last_success_seconds", text, labels, success)
+
+
+def alert_deliveries() -> Metric:
+    """Messages of alerts by channel and state, as the alert worker counts them."""
     status = alert_worker_status()
-    for channel, states in (status["deliveries"] if status else {}).items():
-        for state, count in states.items():
-            family.add_metric([channel, state], count)
-    return family
+    counts = status["deliveries"] if status else {}
+    values = {(channel, state): count for channel, own in counts.items() for state, count in own.items()}
+    text = "Messages of alerts of the last month"
+    return family(GaugeMetricFamily, "lumbung_alert_deliveries", text, ["channel", "state"], values)
 
 
 def prometheus_text(

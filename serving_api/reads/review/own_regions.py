@@ -54,17 +54,13 @@ def is_own_event(
         return True
     fields = {field.name: field for kind in names for field in kinds()[kind].payload}
     given = {name: payload[name] for name in fields if isinstance(payload.get(name), str)}
-    codes = {
-        region_aliases().get(matching_key(text))
-        for name, text in given.items()
-        if fields[name].names == "region"
-    }
-    codes.add(region_code_of_market(snapshots, given.get("market_id")))
-    ends = {
-        place_aliases().get(matching_key(text))
-        for name, text in given.items()
-        if fields[name].names == "place"
-    }
+
+    def named(kind: str, aliases: Mapping[str, str]) -> set[str | None]:
+        texts = (text for name, text in given.items() if fields[name].names == kind)
+        return {aliases.get(matching_key(text)) for text in texts}
+
+    ends = named("place", place_aliases())
+    codes = named("region", region_aliases()) | {region_code_of_market(snapshots, given.get("market_id"))}
     known = codes - {None}
     has_province = "market_id" in fields
     return all(map(caller.covers, known)) and (

@@ -143,13 +143,8 @@ def dashboard_of(snapshots: Snapshots, account: str, under_way: Sequence[Mapping
 def valued(held: Mapping[str, Any], bars: Mapping[str, Row]) -> Row:
     """A position at the newest close of its symbol."""
     value = round(held["quantity"] * bars[held["symbol"]]["close"], 2)
-    return {
-        "symbol": held["symbol"],
-        "quantity": held["quantity"],
-        "average_price": held["average_price"],
-        "market_value": value,
-        "unrealized_pnl": round(value - held["cost"], 2),
-    }
+    about = {name: held[name] for name in ("symbol", "quantity", "average_price")}
+    return about | {"market_value": value, "unrealized_pnl": round(value - held["cost"], 2)}
 
 
 def held_row(bought: Sequence[Mapping[str, Any]], prices: Mapping[str, Decimal]) -> Row | None:

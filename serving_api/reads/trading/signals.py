@@ -13,17 +13,16 @@ SIGNALS = "gold.signals"
 VERIFICATIONS = "gold.verifications"
 Row = dict[str, Any]
 NewestSignals = FileAggregates[dict[SymbolInterval, Row]]
-# Columns of a signal that requests read.
-COLUMNS = [
-    *("signal_id", "symbol", "asset_class", "interval", "bar_time", "signal", "confidence", "risk_score"),
-    *("buy_probability", "sell_probability", "position_size_pct", "buy_score", "sell_score", "rsi", "macd"),
-    *("macd_signal", "bollinger_upper", "bollinger_middle", "bollinger_lower", "ma5", "ma20", "volatility"),
-    *("model_run", "data_version"),
-]
 INDICATORS = (
     *("rsi", "macd", "macd_signal", "bollinger_upper", "bollinger_middle", "bollinger_lower"),
     *("ma5", "ma20", "volatility"),
 )
+# Columns of a signal that requests read.
+COLUMNS = [
+    *("signal_id", "symbol", "asset_class", "interval", "bar_time", "signal", "confidence", "risk_score"),
+    *("buy_probability", "sell_probability", "position_size_pct", "buy_score", "sell_score"),
+    *INDICATORS,
+]
 
 
 def newest_signals(snapshots: Snapshots) -> NewestSignals:

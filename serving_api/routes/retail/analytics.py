@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from fastapi import Query, Request, Response
+from pydantic import BaseModel
 
 from serving_api.http.cursors import Cursors
 from serving_api.http.request_checks import require_acceptable
@@ -31,11 +32,20 @@ from serving_api.schemas.retail.analytics import (
 Item = dict[str, Any]
 CategoryParameter = Annotated[CategoryQuery, Query()]
 REVENUE = "gold.revenue"  # it also lists the shops
-TABLES = {
-    "revenue": REVENUE,
-    "discount": "gold.discount_effect",
-    "price_rating": "gold.price_rating",
-    "customer_satisfaction": "gold.customer_satisfaction",
+# Name of the route -> table, items, and their order.
+FIGURES: dict[str, tuple[str, type[BaseModel], list[tuple[str, str]]]] = {
+    "revenue": (REVENUE, CategoryRevenue, [("revenue", "descending"), ("category", "ascending")]),
+    "discount": (
+        "gold.discount_effect",
+        DiscountBand,
+        [("category", "ascending"), ("average_discount_pct", "ascending")],
+    ),
+    "price_rating": ("gold.price_rating", PriceRating, [("category", "ascending")]),
+    "customer_satisfaction": (
+        "gold.customer_satisfaction",
+        CategorySatisfaction,
+        [("satisfaction_index", "descending"), ("category", "ascending")],
+    ),
 }
 
 
@@ -52,7 +62,7 @@ class RepeatedAnswer(StrictRoute):
         async def answer_request(request: Request) -> Response:
             shared = request.app.state.shared
             snapshots: Snapshots = shared[Snapshots]
-            snapshot = snapshots[TABLES[self.name]]
+            snapshot = snapshots[FIGURES[self.name][0]]
             known = snapshot.cache.get(address_key(request, snapshots[REVENUE]))
             if known is None:
                 return await compute(request)
@@ -79,13 +89,7 @@ async def revenue(
     query: CategoryParameter, snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """By category, most revenue first. A listing gives its sales cumulatively."""
-
-    def read(rows: pa.Table) -> Item:
-        order = [("revenue", "descending"), ("category", "ascending")]
-        items = items_of(rows.filter(pc.field("newest")).sort_by(order), CategoryRevenue)
-        return {"total_revenue": sum(item["revenue"] for item in items), "items": items}
-
-    return answer("revenue", snapshots, query, responses, read)
+    return answer("revenue", snapshots, query, responses)
 
 
 @router.get(
@@ -98,12 +102,7 @@ async def discount(
     query: CategoryParameter, snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """Bands of discounts by category. An association, not an experiment."""
-    order = [("category", "ascending"), ("average_discount_pct", "ascending")]
-
-    def read(rows: pa.Table) -> Item:
-        return {"items": items_of(rows.sort_by(order), DiscountBand)}
-
-    return answer("discount", snapshots, query, responses, read)
+    return answer("discount", snapshots, query, responses)
 
 
 @router.get(
@@ -116,11 +115,7 @@ async def price_rating(
     query: CategoryParameter, snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """By category; null below 20 products."""
-
-    def read(rows: pa.Table) -> Item:
-        return {"items": items_of(rows.sort_by("category"), PriceRating)}
-
-    return answer("price_rating", snapshots, query, responses, read)
+    return answer("price_rating", snapshots, query, responses)
 
 
 @router.get(
@@ -133,25 +128,21 @@ async def customer_satisfaction(
     query: CategoryParameter, snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """By category, highest index first."""
-    order = [("satisfaction_index", "descending"), ("category", "ascending")]
+    return answer("customer_satisfaction", snapshots, query, responses)
+
+
+def answer(figures: str, snapshots: Snapshots, query: CategoryQuery, responses: Responses) -> Response:
+    """The figures of the requested shop and category; those of revenue with their sum."""
+    table, item_type, order = FIGURES[figures]
+    snapshot, revenue = snapshots[table], snapshots[REVENUE]
+    shop = shop_of(revenue, query.shop)
 
     def read(rows: pa.Table) -> Item:
-        return {"items": items_of(rows.sort_by(order), CategorySatisfaction)}
+        if table != REVENUE:
+            return {"items": items_of(rows.sort_by(order), item_type)}
+        items = items_of(rows.filter(pc.field("newest")).sort_by(order), item_type)
+        return {"total_revenue": sum(item["revenue"] for item in items), "items": items}
 
-    return answer("customer_satisfaction", snapshots, query, responses, read)
-
-
-def answer(
-    figures: str,
-    snapshots: Snapshots,
-    query: CategoryQuery,
-    responses: Responses,
-    read: Callable[[pa.Table], Item],
-) -> Response:
-    """What `read` makes of the rows of the requested shop and category. `figures`: one of TABLES."""
-    snapshot = snapshots[TABLES[figures]]
-    revenue = snapshots[REVENUE]
-    shop = shop_of(revenue, query.shop)
     item = encoded_category(snapshot, shop, query.category, read)
     known = (item, shop, is_simulated(revenue, shop))
     snapshot.cached(address_key(responses.request, revenue), lambda: known)

@@ -1,6 +1,5 @@
 """Backtests of one's own strategy: ordered, listed and read by their owner alone."""
 
-from datetime import date
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
@@ -85,23 +84,10 @@ async def create_backtest(
     except StrategyFault as fault:
         raise invalid(fault.pointer, fault.code, fault.text) from None
     symbol = await run_sync(required_symbol, symbols, body.symbol)
-    order = {
-        "symbol": symbol,
-        "strategy": body.strategy,
-        "parameters": body.parameters,
-        "from": day_text(body.from_),
-        "to": day_text(body.to),
-        "interval": body.interval,
-        "benchmark": body.benchmark,
-    }
+    order = body.model_dump(mode="json", by_alias=True) | {"symbol": symbol}
     job = await submit_own("backtest", caller.subject, order)
     location = f"{router.prefix}/{job.job_id}"
     return json_response(backtest_item(job, language_of(request)), 202, cache=PRIVATE, Location=location)
-
-
-def day_text(day: date | None) -> str | None:
-    """The day as JSON holds it."""
-    return None if day is None else day.isoformat()
 
 
 @router.get(

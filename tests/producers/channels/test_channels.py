@@ -25,9 +25,8 @@ from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.alert_deliveries import Deliveries, Delivery, deliveries_file
 from lakehouse.io.delta import replace_rows
-from producers.channels.channel import Channel, Recipient
+from producers.channels.channel import Channel, Mail, Recipient, Telegram, WebHooks, WhatsApp
 from producers.channels.sender import Sender
-from producers.channels.services import Mail, Telegram, WebHooks, WhatsApp
 from scripts.stack.throwaway import free_ports
 from tests.producers.channels.http_service import HttpService
 from tests.support.waiting import eventually

@@ -18,10 +18,9 @@ from lakehouse.io.alert_deliveries import Deliveries
 from lakehouse.io.delta import replace_rows
 from lakehouse.io.identity import accounts, personal, recipients
 from lakehouse.io.identity.database import Database, StoreUnavailable
-from producers.channels.channel import PERSONAL
+from producers.channels.channel import PERSONAL, Mail, Telegram
 from producers.channels.personal import NEW_SECONDS, PersonalNews
 from producers.channels.sender import Sender
-from producers.channels.services import Mail, Telegram
 
 AT = datetime(2026, 11, 21, 1, tzinfo=UTC)
 NOW = datetime.now(UTC).timestamp()

@@ -301,7 +301,7 @@ def test_one_connection_too_many_ends_the_longest_idle_one(
     monkeypatch.setattr(settings().mqtt, "max_connections", 2)
 
     async def crowd() -> None:
-        lone = Gateway(None, Everybody(), None)  # type: ignore[arg-type]
+        lone = Gateway(None, Everybody())  # type: ignore[arg-type]
         server = await asyncio.start_server(lone.connected, "127.0.0.1", 0)
         address = server.sockets[0].getsockname()
         clients = []
@@ -329,7 +329,7 @@ def test_idle_client_is_disconnected_whatever_its_keep_alive(
     monkeypatch.setattr(settings().mqtt, "idle_seconds", 0.3)
 
     async def silent() -> bytes:
-        lone = Gateway(None, Everybody(), None)  # type: ignore[arg-type]
+        lone = Gateway(None, Everybody())  # type: ignore[arg-type]
         server = await asyncio.start_server(lone.connected, "127.0.0.1", 0)
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         writer.write(CONNECT[:10] + b"\x00\x00" + CONNECT[12:])  # keep-alive 0: never
@@ -360,7 +360,7 @@ def test_revoked_device_is_disconnected_after_a_failure_of_the_identity_store(
             return clients
 
     async def connected() -> bytes:
-        lone = Gateway(None, Hiccup(), None)  # type: ignore[arg-type]
+        lone = Gateway(None, Hiccup())  # type: ignore[arg-type]
         watching = asyncio.create_task(endless.keep_running("device_watch", lone.watch))
         server = await asyncio.start_server(lone.connected, "127.0.0.1", 0)
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())

@@ -14,10 +14,9 @@ from serving_api.http.rate_limits import RateLimits
 from serving_api.http.tickets import Tickets
 from serving_api.live import hub as hub_module
 from serving_api.live import service
-from serving_api.live.connection import RIGHTS_ENDED
+from serving_api.live.connection import RIGHTS_ENDED, SEQS_KEPT, Sessions, Subscription
 from serving_api.live.hub import NO_FILTER, SLOTS, Hub, Wheel
 from serving_api.live.private import PrivateChannels
-from serving_api.live.sessions import SEQS_KEPT, Sessions, Subscription
 from tests.support.waiting import eventually_async
 
 
