@@ -82,7 +82,7 @@ def score(
         scores |= _forest(given, scores, ai)
         scores["outside_band"] = (prices < commodity.band_idr[0]) | (prices > commodity.band_idr[1])
         scores["votes"] = scores["zscore_flag"].astype(np.int32) + scores["iqr_flag"] + scores["ai_flag"]
-    scores["cause"] = _cause(of, warm, carried, thresholds)
+    scores["cause"] = _cause(of, warm, carried)
     return scores
 
 
@@ -208,9 +208,7 @@ def forest_features(scores: Scores, log: Floats, day: int | Ints, of: Mapping[st
     return np.stack([features[name] for name in isolation_forest.FEATURES], axis=1)
 
 
-def _cause(
-    of: Mapping[str, Floats], warm: Flags, carried: Flags, thresholds: Thresholds
-) -> npt.NDArray[np.str_]:
+def _cause(of: Mapping[str, Floats], warm: Flags, carried: Flags) -> npt.NDArray[np.str_]:
     """Why a validator abstained, the most important reason first; empty when none did."""
     alone = ~np.isfinite(of["national_level"])
     return np.select(
