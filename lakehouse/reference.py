@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from datetime import date
 from functools import cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -175,7 +175,8 @@ def ceilings() -> tuple[Ceiling, ...]:
     by_zone = []
     for row in merged("ceilings.yml", "ceilings"):
         for zone in sorted({place.rice_zone for place in provinces().values()}):
-            low, high = (_of_zone(row.get(name), zone) for name in ("low_idr", "high_idr"))
+            figures = (row.get(name) for name in ("low_idr", "high_idr"))
+            low, high = (figure[zone] if isinstance(figure, dict) else figure for figure in figures)
             rest = {key: value for key, value in row.items() if key not in ("low_idr", "high_idr")}
             try:
                 entry = Ceiling(**{"valid_to": None, **rest, "zone": zone, "low_idr": low, "high_idr": high})
@@ -183,11 +184,6 @@ def ceilings() -> tuple[Ceiling, ...]:
                 raise fault_at("ceilings.yml", "ceilings", row, fault_text(error.errors()[0])[2:]) from None
             by_zone.append(entry)
     return tuple(sorted(by_zone, key=lambda ceiling: ceiling.valid_from))
-
-
-def _of_zone(figure: Any, zone: str) -> float | None:
-    chosen: float | None = figure[zone] if isinstance(figure, dict) else figure
-    return chosen
 
 
 @cache

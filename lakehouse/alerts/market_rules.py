@@ -39,10 +39,7 @@ def jump_alerts(
 def _jump_alert(row: Mapping[str, Any], limit_pct: float, levels: Mapping[str, float]) -> Row:
     begin = day_begin(row["market_date"], row["region_code"])
     series = (row["market_id"], row["commodity"], row["channel"], row["provider"])
-    texts = {
-        "day": row["market_date"].isoformat(),
-        "since": row["previous_market_date"].isoformat(),
-    }
+    texts = {"day": f"{row['market_date']}", "since": f"{row['previous_market_date']}"}
     return {
         **_market_alert(JUMP, row, row["price_idr"], row["change_pct"], texts, levels),
         "alert_id": alert_id(JUMP, *series, row["market_date"]),

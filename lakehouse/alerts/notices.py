@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -52,15 +52,13 @@ def digest(
     lines = [notice.subject for notice in ordered[:DIGEST_LINES]]
     if rest := len(ordered) - len(lines):
         lines.append(DIGEST_REST[first.language].format(count=rest))
-    return Notice(
-        alert_id,
-        first.alert_id,
-        first.level,
-        subjects[first.language].format(count=len(ordered)),
-        "\n".join(lines),
-        first.is_urgent,
-        first.page.partition("?")[0],
-        first.language,
+    return replace(
+        first,
+        alert_id=alert_id,
+        stage=first.alert_id,
+        subject=subjects[first.language].format(count=len(ordered)),
+        body="\n".join(lines),
+        page=first.page.partition("?")[0],
     )
 
 

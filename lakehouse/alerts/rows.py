@@ -107,7 +107,11 @@ def price_alerts(daily: pa.Table, levels: Mapping[str, float], risks: Risks | No
         for rule in (*price_rules(panel, commodity, levels), by_risk):
             version = rule_version(rule.name, {"risk": risks.threshold} if rule is by_risk else levels)
             for region in _regions(panel, groups):
-                rows += _series_alerts(followed, rule, region, version)
+                observed, values = rule.observed(panel, region, followed.uncounted)
+                rows += [
+                    {"rule_version": version, **_price_alert(followed, rule, region, observed, values, each)}
+                    for each in intervals(observed)
+                ]
     return rows
 
 
@@ -126,14 +130,6 @@ def _regions(panel: PricePanel, groups: Sequence[PricePanel]) -> Iterable[int]:
 def _newest(panel: PricePanel, region: int) -> int:
     """The newest day with a price; -1 without one."""
     return int(np.max(panel.days, where=np.isfinite(panel.price[region]), initial=-1))
-
-
-def _series_alerts(followed: _Followed, rule: PriceRule, region: int, version: str) -> list[Row]:
-    observed, values = rule.observed(followed.panel, region, followed.uncounted)
-    return [
-        {"rule_version": version, **_price_alert(followed, rule, region, observed, values, interval)}
-        for interval in intervals(observed)
-    ]
 
 
 def _price_alert(

@@ -106,6 +106,7 @@ def _silence_alert(series: Mapping[str, Any], devices: Devices) -> Row:
     code = series["region_code"]
     place = provinces()[code].name if code in provinces() else None
     last = series["last_event_time"]
+    source = market.name if market else market_id or series["series_id"]
     return {
         "alert_id": alert_id(rule, series["series_id"], last),
         "rule": rule,
@@ -115,14 +116,7 @@ def _silence_alert(series: Mapping[str, Any], devices: Devices) -> Row:
         "region_code": code,
         "region": place,
         "level": "info",
-        **texts_of(
-            rule,
-            {
-                "source": market.name if market else market_id or series["series_id"],
-                "place": place or UNKNOWN_PLACE,
-                "since": _minute(last),
-            },
-        ),
+        **texts_of(rule, {"source": source, "place": place or UNKNOWN_PLACE, "since": _minute(last)}),
         **active_since(series["since"]),
     }
 

@@ -27,11 +27,7 @@ def stock_alerts(days: pa.Table, red_days: float) -> list[Row]:
 
     `red_days`: the limit of the level red, which the message names.
     """
-    rows: list[Row] = []
-    for series in _series(days):
-        for rule in RULES:
-            rows += _rule_alerts(rule, series, red_days)
-    return rows
+    return [row for series in _series(days) for rule in RULES for row in _rule_alerts(rule, series, red_days)]
 
 
 def _series(days: pa.Table) -> Iterator[pa.Table]:

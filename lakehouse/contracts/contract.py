@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,6 +31,12 @@ Model = TypeVar("Model", bound=BaseModel)
 
 class ContractError(ValueError):
     """A contract that cannot be used; the text names file, place and remedy."""
+
+
+def refuse(faults: Sequence[str]) -> None:
+    """Raises ContractError with the faults, when there are any."""
+    if faults:
+        raise ContractError("; ".join(faults))
 
 
 def _validated(model: type[Model], entry: object, place: str, faults: list[str]) -> Model | None:
@@ -139,8 +145,7 @@ def read_contract(file: Path, with_sql: bool = True) -> Contract:
     ]
     if unknown:
         faults.append(f"{place}: key, partition_by, skip_by or time_column names no column: {unknown}")
-    if faults:
-        raise ContractError("; ".join(faults))
+    refuse(faults)
     return contract
 
 
@@ -162,8 +167,7 @@ def every_kind() -> EveryKind:
     columns = _named_parts(Column, raw["columns"], "column", EVERY_KIND, faults)
     payload = _named_parts(Field, raw["payload"], "field", EVERY_KIND, faults)
     rules = _rules(raw["rules"], EVERY_KIND, faults)
-    if faults:
-        raise ContractError("; ".join(faults))
+    refuse(faults)
     return EveryKind(payload=payload, columns=columns, rules=rules)
 
 
@@ -184,8 +188,7 @@ def check_contracts() -> None:
         _read_all(with_sql=True)
     except ContractError as fault:
         faults.append(str(fault))
-    if faults:
-        raise ContractError("; ".join(faults))
+    refuse(faults)
 
 
 def _read_all(with_sql: bool) -> dict[str, Contract]:
@@ -199,8 +202,7 @@ def _read_all(with_sql: bool) -> dict[str, Contract]:
                 tables[f"{layer}.{file.stem}"] = read_contract(file, with_sql)
             except ContractError as fault:
                 faults.append(str(fault))
-    if faults:
-        raise ContractError("; ".join(faults))
+    refuse(faults)
     return tables
 
 

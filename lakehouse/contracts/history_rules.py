@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TypeVar
 
-from lakehouse.contracts.contract import ContractError, every_kind, kinds
+from lakehouse.contracts.contract import ContractError, every_kind, kinds, refuse
 from lakehouse.contracts.rule_messages import KNOB
 from lakehouse.contracts.schema import Rule, UnsupportedSqlError
 
@@ -23,8 +23,7 @@ def with_knobs(table: str, rules: Iterable[Rule], knobs: Mapping[str, object]) -
         for name in KNOB.findall(rule.check + rule.message)
         if name not in knobs
     ]
-    if unknown:
-        raise ContractError("; ".join(unknown))
+    refuse(unknown)
     fill = partial(KNOB.sub, lambda match: str(knobs[match[1]]))
     return tuple(
         rule.model_copy(update={"check": fill(rule.check), "message": fill(rule.message)}) for rule in rules

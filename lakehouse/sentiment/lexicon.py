@@ -52,15 +52,13 @@ def lexicon() -> Lexicon:
         for weight, words in raw[section].items():
             for word in words:
                 weights[word] = weights.get(word, 0) + sign * weight
+    lists = ("negations", "contrasts", "price_words", "common_words")
     return Lexicon(
         weights=weights,
-        negations=frozenset(raw["negations"]),
-        negation_reach=raw["negation_reach"],
-        contrasts=frozenset(raw["contrasts"]),
         pressure={word: name for name, words in raw["pressure"].items() for word in words},
+        negation_reach=raw["negation_reach"],
         pressure_reach=raw["pressure_reach"],
-        price_words=frozenset(raw["price_words"]),
-        common_words=frozenset(raw["common_words"]),
+        **{name: frozenset(raw[name]) for name in lists},
     )
 
 

@@ -23,11 +23,6 @@ COPIED = (
 DAY = timedelta(days=1) // timedelta(microseconds=1)
 
 
-def signal_id(symbol: str, interval: str, bar_time: datetime) -> str:
-    """Identity of the signal of a bar."""
-    return f"{symbol}-{interval}-{bar_time:%Y%m%dT%H%MZ}"
-
-
 def signal_rows(stored: StoredSeries, start: int, end: int, obv: float | None) -> tuple[list[Row], float]:
     """(rows of gold.signals for the bars [start, end), on-balance volume after them).
 
@@ -49,7 +44,7 @@ def signal_row(stored: StoredSeries, at: int, signal: Signal, obv: float) -> Row
     series = stored.series
     time = time_of(signal.time)
     row: Row = {
-        "signal_id": signal_id(series.symbol, series.interval, time),
+        "signal_id": f"{series.symbol}-{series.interval}-{time:%Y%m%dT%H%MZ}",
         **{name: getattr(series, name) for name in OF_SERIES},
         "bar_time": time,
         "reported_at": time_of(int(stored.reported[at])),

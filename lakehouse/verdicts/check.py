@@ -9,7 +9,7 @@ import orjson
 import pyarrow as pa
 
 from lakehouse.arrow import arrow_schema
-from lakehouse.contracts.contract import Contract, ContractError, contracts, kinds
+from lakehouse.contracts.contract import Contract, contracts, kinds, refuse
 from lakehouse.contracts.rule_messages import template_parts
 from lakehouse.verdicts.engine import query
 from lakehouse.verdicts.rows import read_rows, row_verdicts, rules_of, transformed_sql
@@ -32,9 +32,7 @@ def check_rules(knobs: Mapping[str, object]) -> None:
     Evaluates all rules on two events of each kind, one with every field and one without any. That also makes
     the first batch of a process quicker.
     """
-    faults = [fault for kind in kinds() for fault in _faults(kind, knobs)]
-    if faults:
-        raise ContractError("; ".join(faults))
+    refuse([fault for kind in kinds() for fault in _faults(kind, knobs)])
 
 
 def _faults(kind: str, knobs: Mapping[str, object]) -> Iterator[str]:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from lakehouse.io.query import run_sql
 
 Place = tuple[str, str, date]  # commodity, region_code, market date
+PLACE = pa.schema({"commodity": pa.string(), "region_code": pa.string(), "day": pa.date32()})
 TABLES = ("silver.stocks", "silver.shipments", "silver.weather", "silver.posts")
 SCARCITY = "langka|menipis|kosong|sulit didapat|kelangkaan"
 # Nothing after the day itself is read.
@@ -56,13 +57,7 @@ def read_context(tables: Mapping[str, object], places: Sequence[Place]) -> dict[
 
     `tables`: datasets or tables of TABLES by name.
     """
-    wanted = pa.table(
-        {
-            "commodity": pa.array([commodity for commodity, _, _ in places], pa.string()),
-            "region_code": pa.array([region for _, region, _ in places], pa.string()),
-            "day": pa.array([day for _, _, day in places], pa.date32()),
-        }
-    )
+    wanted = pa.Table.from_pylist([dict(zip(PLACE.names, place, strict=True)) for place in places], PLACE)
     inputs = {"places": wanted} | {name.removeprefix("silver."): tables[name] for name in TABLES}
     rows = run_sql(CONTEXT_SQL, inputs, {"scarcity": SCARCITY}).to_pylist()
     return {(row.pop("commodity"), row.pop("region_code"), row.pop("day")): row for row in rows}

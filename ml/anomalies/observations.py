@@ -143,10 +143,7 @@ def _pivot(commodity: str, channel: str, rows: pa.Table) -> Reports:
         series=series,
         levels=tuple(level_of[name] for name in series),
         days=days,
-        price=grid["price"],
         time=np.where(np.isfinite(grid["time"]), grid["time"], 0).astype(np.int64),
-        accepted=grid["accepted"],
-        reporters=grid["reporters"],
         newcomer=np.nan_to_num(grid["newcomer"]) > 0,
-        trust=grid["trust"],
+        **{name: grid[name] for name in ("price", "accepted", "reporters", "trust")},
     )

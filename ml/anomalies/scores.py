@@ -14,7 +14,7 @@ from lakehouse.validation.prices.thresholds import Thresholds
 from lakehouse.validation.windows import median_of
 from ml.anomalies.observations import Flags, Floats, Ints, Reports
 
-STORED_SCORES = ("score_r", "score_g", "unit_power", "source_gap", "last_price_idr")
+STORED_SCORES = ("score_r", "score_g", "unit_power", "last_price_idr")
 WEEK = 7
 
 
@@ -27,7 +27,6 @@ class Scores:
     score_g: Floats  # gap to the national level of the day less the usual gap, in usual gaps
     strength: Floats  # max(score_r / its limit, score_g / its limit): above 1 is an alarm; wider on thin days
     unit_power: Floats  # k when the price is 10^k times the last one, else 0
-    source_gap: Floats  # log distance to the price that other sources imply
     last_price_idr: Floats  # last accepted closing
     level: Floats  # log price of the week before: moves are measured from it
     own_scale: Floats  # mean size of a daily move, log

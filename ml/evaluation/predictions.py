@@ -71,18 +71,6 @@ class Predictions:
         forecasts = {model: forecast[rows] for model, forecast in self.forecasts.items()}
         return replace(self, **columns, forecasts=forecasts)
 
-    def append(self, later: "Predictions") -> "Predictions":
-        """These predictions and those of later origins of the same panel and models.
-
-        Raises ValueError for earlier ones.
-        """
-        if len(self) and len(later) and self.origin.max() >= later.origin.min():
-            raise ValueError("the other predictions are not later")
-        return replace(
-            self.concatenate(later, self.models),
-            replaced={model: count + later.replaced[model] for model, count in self.replaced.items()},
-        )
-
     def concatenate(self, other: "Predictions", models: tuple[str, ...]) -> "Predictions":
         """The rows of both, with the forecasts of `models` only.
 

@@ -97,11 +97,8 @@ def skill_interval(own: Floats, other: Floats, level: float = 0.9) -> tuple[floa
 def holm(p: Mapping[str, float]) -> dict[str, float]:
     """p-values corrected for the number of tests (Holm 1979). One that is NaN counts as 1."""
     ordered = sorted(p, key=lambda name: (np.nan_to_num(p[name], nan=1.0), name))
-    adjusted: dict[str, float] = {}
-    largest = 0.0
-    for rank, name in enumerate(ordered):
-        largest = max(largest, min(1.0, (len(ordered) - rank) * float(np.nan_to_num(p[name], nan=1.0))))
-        adjusted[name] = largest
+    tests = np.nan_to_num([p[name] for name in ordered], nan=1.0) * np.arange(len(ordered), 0, -1)
+    adjusted = dict(zip(ordered, np.maximum.accumulate(np.minimum(tests, 1.0)).tolist(), strict=True))
     return {name: adjusted[name] for name in p}
 
 

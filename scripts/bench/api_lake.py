@@ -36,18 +36,20 @@ def write(root: str, table: str, rows: list[Columns] | pa.Table) -> None:
     note_write(root)
 
 
+def place_columns(place: Market) -> Columns:
+    """The columns of a place that several tables have."""
+    copied = {name: getattr(place, name) for name in ("market_id", "level", "region_code")}
+    return copied | {"region": provinces()[place.region_code].name}
+
+
 def write_live(root: str) -> int:
     """gold.live_prices and gold.markets: one price for each commodity and place; returns their number."""
     products, places = commodities_and_places()
     now = datetime.now(UTC)
-    listed_provinces = provinces()
     prices: list[Columns] = [
         {
-            "market_id": place.market_id,
+            **place_columns(place),
             "market_name": place.name,
-            "level": place.level,
-            "region_code": place.region_code,
-            "region": listed_provinces[place.region_code].name,
             "commodity": commodity.id,
             "channel": "retail",
             "provider": "market",
@@ -63,14 +65,9 @@ def write_live(root: str) -> int:
     write(root, "gold.live_prices", prices)
     listed: list[Columns] = [
         {
-            "market_id": place.market_id,
-            "name": place.name,
-            "level": place.level,
-            "region_code": place.region_code,
-            "region": listed_provinces[place.region_code].name,
-            "latitude": place.latitude,
-            "longitude": place.longitude,
-            "timezone": listed_provinces[place.region_code].timezone,
+            **place_columns(place),
+            **{name: getattr(place, name) for name in ("name", "latitude", "longitude")},
+            "timezone": provinces()[place.region_code].timezone,
             "commodities": len(products),
             "last_event_time": now,
         }

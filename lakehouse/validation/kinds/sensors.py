@@ -172,37 +172,33 @@ class _Walk:
         self._fill_flat(columns, compared)
         limits = self.series.crowd_limits(of_reading, crowds)
         crowd = np.flatnonzero(compared.is_after & (readings.metrics == CROWD))
-        columns["crowd_count"][readings.events[crowd]] = readings.values[crowd]
-        columns["crowd_p99"][readings.events[crowd]] = limits[crowd]
+        self._put(columns, crowd, crowd_count=readings.values, crowd_p99=limits)
         self._fill_odd(columns, peers)
         return columns
+
+    def _put(self, columns: Columns, rows: Ints, **values: npt.NDArray[Any]) -> None:
+        """Put the values of these readings into the columns of their events."""
+        for name, of_readings in values.items():
+            columns[name][self.readings.events[rows]] = of_readings[rows]
 
     def _fill_jumps(self, columns: Columns, compared: Compared) -> None:
         seconds = compared.elapsed / SECOND
         is_soon = compared.is_after & (self.readings.metrics == TEMPERATURE) & (seconds <= JUMP_SECONDS)
         rows = np.flatnonzero(is_soon)
-        columns["jump_c"][self.readings.events[rows]] = np.abs(compared.change[rows])
-        columns["jump_seconds"][self.readings.events[rows]] = seconds[rows]
+        self._put(columns, rows, jump_c=np.abs(compared.change), jump_seconds=seconds)
 
     def _fill_flat(self, columns: Columns, compared: Compared) -> None:
         hours = (self.readings.times - compared.since) / HOUR
         is_flat = (hours >= FLAT_HOURS) & (compared.length >= FLAT_READINGS)
         rows = self._worst(compared.is_after, is_flat, hours)
-        events = self.readings.events[rows]
-        columns["flat_metric"][events] = self.readings.metrics[rows]
-        columns["flat_value"][events] = self.readings.values[rows]
-        columns["flat_hours"][events] = hours[rows]
-        columns["flat_readings"][events] = compared.length[rows]
+        self._put(columns, rows, flat_metric=self.readings.metrics, flat_value=self.readings.values)
+        self._put(columns, rows, flat_hours=hours, flat_readings=compared.length)
 
     def _fill_odd(self, columns: Columns, peers: Peers) -> None:
         rows = self._worst(peers.peers > 0, (peers.peers >= 2) & (peers.share > 1), peers.share)
-        events = self.readings.events[rows]
-        columns["odd_metric"][events] = self.readings.metrics[rows]
-        columns["odd_value"][events] = self.readings.values[rows]
-        columns["odd_median"][events] = peers.median[rows]
-        columns["odd_peers"][events] = peers.peers[rows]
-        columns["odd_share"][events] = peers.share[rows]
-        columns["odd_before"][events] = peers.beyond_before[rows]
+        self._put(columns, rows, odd_metric=self.readings.metrics, odd_value=self.readings.values)
+        self._put(columns, rows, odd_median=peers.median, odd_peers=peers.peers)
+        self._put(columns, rows, odd_share=peers.share, odd_before=peers.beyond_before)
 
     def _worst(self, is_given: Flags, is_beyond: Flags, size: Floats) -> Ints:
         """Of each event with given readings the first one that is beyond, else the first of largest size."""

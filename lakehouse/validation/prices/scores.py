@@ -82,13 +82,14 @@ def score(
         scores |= _forest(given, scores, ai)
         scores["outside_band"] = (prices < commodity.band_idr[0]) | (prices > commodity.band_idr[1])
         scores["votes"] = scores["zscore_flag"].astype(np.int32) + scores["iqr_flag"] + scores["ai_flag"]
-    scores["cause"] = _cause(of, warm, carried, thresholds)
+    scores["cause"] = _cause(of, warm, carried)
     return scores
 
 
 def _votes(given: _Prices) -> Scores:
     """z-score, IQR fence, deviation and Hampel over the 60-day window, every scale with its floor."""
-    prices, of, warm, thresholds = given.idr, given.of, given.warm, given.thresholds
+    prices, of = given.idr, given.of
+    warm, thresholds = given.warm, given.thresholds
     middle = of["median_idr"]
     zscore = np.abs(prices - of["mean_idr"]) / np.fmax(of["sd_idr"], FLOOR_SD * middle)
     reach = thresholds.iqr * np.fmax(of["q3_idr"] - of["q1_idr"], FLOOR_IQR * middle)
@@ -116,7 +117,8 @@ def _calibrated(given: _Prices, judged: Flags) -> Scores:
     the last accepted price already exceeds the limit, its level was released, and only what the move adds
     counts.
     """
-    log, move, of, thresholds = given.log, given.move, given.of, given.thresholds
+    log, move = given.log, given.move
+    of, thresholds = given.of, given.thresholds
     expected = np.where(np.isfinite(of["national_move"]), of["national_move"], 0.0)
     away = log - of["level_7"]
     led_away = (np.sign(away) == np.sign(move)) & (np.abs(away) >= thresholds.confirmation * np.abs(move))
@@ -171,12 +173,12 @@ def _sources(given: _Prices, tolerance: float) -> Scores:
 
 def _plausibility(given: _Prices) -> Scores:
     """Ratio to the national median, staleness among moving peers, national gap without own history."""
-    log, of, thresholds = given.log, given.of, given.thresholds
-    unchanged = (log == of["last_log"]) & (given.day - of["change_day"] > thresholds.stale_days)
+    of, thresholds = given.of, given.thresholds
+    unchanged = (given.log == of["last_log"]) & (given.day - of["change_day"] > thresholds.stale_days)
     return {
         "national_ratio": given.idr / of["national_median_idr"],
         "stale": unchanged & (of["peers"] >= thresholds.min_peers) & (of["peers_moved"] >= 0.5),
-        "national_gap": ~given.warm & (np.abs(log - of["national_level"]) > thresholds.national_gap),
+        "national_gap": ~given.warm & (np.abs(given.log - of["national_level"]) > thresholds.national_gap),
     }
 
 
@@ -206,9 +208,7 @@ def forest_features(scores: Scores, log: Floats, day: int | Ints, of: Mapping[st
     return np.stack([features[name] for name in isolation_forest.FEATURES], axis=1)
 
 
-def _cause(
-    of: Mapping[str, Floats], warm: Flags, carried: Flags, thresholds: Thresholds
-) -> npt.NDArray[np.str_]:
+def _cause(of: Mapping[str, Floats], warm: Flags, carried: Flags) -> npt.NDArray[np.str_]:
     """Why a validator abstained, the most important reason first; empty when none did."""
     alone = ~np.isfinite(of["national_level"])
     return np.select(
