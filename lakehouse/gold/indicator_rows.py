@@ -9,7 +9,19 @@ import pyarrow as pa
 
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import Contract
-from lakehouse.gold import indicators
+from lakehouse.gold.indicators import (
+    CHANGE_DAYS,
+    Texts,
+    bounds,
+    change_level,
+    days_in_a_row,
+    dispersion_pct,
+    gap_pct,
+    margin_pct,
+    national_price,
+    producer_of,
+    volatility_pct,
+)
 from lakehouse.gold.monthly_indicators import IFPA_YEARS, Ifpa, alps, alps_class, ifpa, ifpa_class, monthly
 from lakehouse.gold.price_panel import Floats, Ints, PricePanel, lagged, panels
 from lakehouse.reference import ceilings_of, national_weights, provinces
@@ -47,33 +59,33 @@ def _daily_columns(
 ) -> dict[str, Any]:
     """Column -> (regions, days) or one value for all."""
     price = panel.price
-    changes = {days: 100 * (price / lagged(panel, days) - 1) for days in indicators.CHANGE_DAYS}
+    changes = {days: 100 * (price / lagged(panel, days) - 1) for days in CHANGE_DAYS}
     weights = national_weights()
-    national, count = indicators.national_price(
+    national, count = national_price(
         price, np.array([weights.by_region.get(code, 1.0) for code in panel.regions])
     )
     level = CEILING_LEVEL.get(panel.channel, "")
     zones = [provinces()[code].rice_zone for code in panel.regions]
-    bound, kind = indicators.bounds(panel.days, [ceilings_of(commodity, zone, level) for zone in zones])
-    gap = indicators.gap_pct(price, bound, producer=level == "producer")
-    producer = indicators.producer_of(panel, groups) if panel.channel == "retail" else None
+    bound, kind = bounds(panel.days, [ceilings_of(commodity, zone, level) for zone in zones])
+    gap = gap_pct(price, bound, producer=level == "producer")
+    producer = producer_of(panel, groups) if panel.channel == "retail" else None
     return {
         "median_price_idr": price,
         "observations": panel.observations,
         "markets": panel.markets,
         **{f"change_{days}d_pct": change for days, change in changes.items()},
-        "change_level": indicators.change_level(changes[7], rises_pct),
-        "volatility_pct": indicators.volatility_pct(price),
+        "change_level": change_level(changes[7], rises_pct),
+        "volatility_pct": volatility_pct(price),
         "national_price_idr": _down(national, panel),
         "national_gap_pct": 100 * (price / national - 1),
         "national_weights": weights.name,
         "provinces": _down(count, panel),
-        "dispersion_pct": _down(indicators.dispersion_pct(price), panel),
+        "dispersion_pct": _down(dispersion_pct(price), panel),
         "reference_kind": kind,
         "reference_price_idr": bound,
         "gap_pct": gap,
-        "days_above": indicators.days_in_a_row(gap),
-        "producer_margin_pct": np.nan if producer is None else indicators.margin_pct(price, producer),
+        "days_above": days_in_a_row(gap),
+        "producer_margin_pct": np.nan if producer is None else margin_pct(price, producer),
     }
 
 
@@ -122,7 +134,7 @@ class MonthlyRows:
         return columns
 
 
-def ifpa_reason(figures: Ifpa, price: Floats) -> indicators.Texts:
+def ifpa_reason(figures: Ifpa, price: Floats) -> Texts:
     """Why there is no IFPA, (regions, months); None where there is one."""
     reason = np.full(price.shape, None, dtype=object)
     reason[np.isnan(figures.value)] = "no variation"

@@ -3,8 +3,15 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from rich import progress
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from ml.evaluation.predictions import NAIVE
@@ -34,13 +41,13 @@ COMPARISON: Mapping[str, Callable[[ModelScores], str]] = {  # with naive: empty 
 def progress_bar(console: Console, title: str) -> Iterator[Callable[[int, int, str], None]]:
     """A progress bar with the time left; yields the function to call after every step."""
     columns = (
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
-        progress.MofNCompleteColumn(),
-        progress.TimeElapsedColumn(),
-        progress.TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
     )
-    with progress.Progress(*columns, progress.TextColumn("{task.fields[what]}"), console=console) as bar:
+    with Progress(*columns, TextColumn("{task.fields[what]}"), console=console) as bar:
         task = bar.add_task(title, total=None, what="")
         yield lambda done, total, step: bar.update(task, completed=done, total=total, what=step)
 

@@ -15,10 +15,17 @@ from ml.data.panel import Floats, Panel
 from ml.features import FEATURES, feature_matrix, latest_features
 from ml.features.inputs import Feature, FeatureInputs
 from ml.features.related_series import Rows, find_related_series
-from ml.models import training_rows
 from ml.models.forecaster import HORIZONS, Forecaster, training_horizons
 from ml.models.linear import Linear
-from ml.models.training_rows import FeatureModel
+from ml.models.training_rows import (
+    LEAST_ROWS,
+    FeatureModel,
+    features_with_data,
+    labels,
+    predict_known_series,
+    prices_from_moves,
+    training_samples,
+)
 
 BINS = 128
 # The same for all series of a day, or only a name: trees would learn past dates (measured on Panel Harga).
@@ -88,11 +95,11 @@ class Boosting(FeatureModel):
     def fit(self, panel: Panel) -> None:
         """Learn from every sample whose target day is not after the panel's end."""
         self._models = {}
-        self.used = training_rows.features_with_data(self.features, panel)
+        self.used = features_with_data(self.features, panel)
         inputs = FeatureInputs(panel, find_related_series(panel))
         self._linear.fit_inputs(inputs)
-        series, days = training_rows.training_samples(inputs, self.options.rows)
-        if len(series) < training_rows.LEAST_ROWS:
+        series, days = training_samples(inputs, self.options.rows)
+        if len(series) < LEAST_ROWS:
             return
         samples = feature_matrix(inputs, self._all_features, series, days)
         linear_moves = self._linear_moves(samples, series)
@@ -100,7 +107,7 @@ class Boosting(FeatureModel):
             self._columns_of(self.own_features, samples), max_bin=BINS, nthread=self.threads
         )
         for horizon in linear_moves:
-            move, weight = training_rows.labels(inputs, series, days, horizon)
+            move, weight = labels(inputs, series, days, horizon)
             matrix.set_label(move)
             matrix.set_weight(weight / np.mean(weight[weight > 0]))
             matrix.set_base_margin(linear_moves[horizon])
@@ -126,9 +133,7 @@ class Boosting(FeatureModel):
         """(series, horizons) rupiah; other horizons than those of the fit as in `prices_from_moves`."""
         if not self._models:
             return np.full((len(panel.commodities), len(horizons)), np.nan)
-        return training_rows.predict_known_series(
-            self._linear.series, panel, partial(self._predict, horizons=horizons)
-        )
+        return predict_known_series(self._linear.series, panel, partial(self._predict, horizons=horizons))
 
     def _predict(self, panel: Panel, horizons: Sequence[int]) -> Floats:
         rows = np.arange(len(panel.commodities))
@@ -139,7 +144,7 @@ class Boosting(FeatureModel):
         for horizon, model in self._models.items():
             matrix = xgb.DMatrix(columns, base_margin=linear_moves[horizon], nthread=self.threads)
             moves.append(model.predict(matrix).astype(np.float64))
-        return training_rows.prices_from_moves(inputs, np.array(moves), list(self._models), horizons)
+        return prices_from_moves(inputs, np.array(moves), list(self._models), horizons)
 
     def importance(self) -> dict[str, float]:
         """Feature -> mean share of the gain over the horizons; the sum is 1. Empty before a fit."""

@@ -14,9 +14,16 @@ from ml.data.panel import Floats, Panel
 from ml.features import FEATURES, feature_matrix, latest_features
 from ml.features.inputs import FeatureInputs
 from ml.features.related_series import RelatedSeries, Rows, find_related_series
-from ml.models import training_rows
 from ml.models.forecaster import HORIZONS, Forecaster, training_horizons
-from ml.models.training_rows import FeatureModel
+from ml.models.training_rows import (
+    LEAST_ROWS,
+    FeatureModel,
+    features_with_data,
+    labels,
+    predict_known_series,
+    prices_from_moves,
+    training_samples,
+)
 from ml.models.volatility import volatility_classes
 
 GROUPS = ("own", "provinces", "lead-lag", "commodities", "second source")
@@ -72,15 +79,15 @@ class Linear(FeatureModel):
         self._weights = {}
         self.series = inputs.panel.series
         self.related = inputs.related
-        self.used = training_rows.features_with_data(self.features, inputs.panel)
-        series, days = training_rows.training_samples(inputs, self.rows)
-        if len(series) < training_rows.LEAST_ROWS:
+        self.used = features_with_data(self.features, inputs.panel)
+        series, days = training_samples(inputs, self.rows)
+        if len(series) < LEAST_ROWS:
             return
         terms = self._terms(feature_matrix(inputs, self.own_features, series, days))
         for horizon in self.horizons:
-            move, weight = training_rows.labels(inputs, series, days, horizon)
+            move, weight = labels(inputs, series, days, horizon)
             usable = weight > 0
-            if usable.sum() < training_rows.LEAST_ROWS:
+            if usable.sum() < LEAST_ROWS:
                 continue
             move = np.clip(move[usable], -LARGEST_LABEL, LARGEST_LABEL)
             self._weights[horizon] = np.zeros((len(inputs.panel.commodities), terms.shape[1]))
@@ -120,7 +127,7 @@ class Linear(FeatureModel):
         class_of_row = np.array([class_of[commodity] for commodity in panel.commodities])
         for volatility in sorted(set(class_of.values())):
             in_class = class_of_row[series] == volatility
-            if in_class.sum() < training_rows.LEAST_ROWS:
+            if in_class.sum() < LEAST_ROWS:
                 continue
             spread = np.maximum(terms[in_class].std(axis=0), LEAST_SPREAD)
             x = terms[in_class] / spread
@@ -137,14 +144,12 @@ class Linear(FeatureModel):
         """(series, horizons) rupiah; other horizons than those of the fit as in `prices_from_moves`."""
         if not self._weights:
             return np.full((len(panel.commodities), len(horizons)), np.nan)
-        return training_rows.predict_known_series(
-            self.series, panel, partial(self._predict, horizons=horizons)
-        )
+        return predict_known_series(self.series, panel, partial(self._predict, horizons=horizons))
 
     def _predict(self, panel: Panel, horizons: Sequence[int]) -> Floats:
         inputs, matrix = latest_features(panel, self.related, self.own_features)
         moves = self.moves(matrix, np.arange(len(matrix)))
-        return training_rows.prices_from_moves(inputs, np.array(list(moves.values())), list(moves), horizons)
+        return prices_from_moves(inputs, np.array(list(moves.values())), list(moves), horizons)
 
 
 def make(name: str, seed: int, quick: bool) -> Forecaster:

@@ -16,9 +16,14 @@ from ml.data.panel import Floats, Panel
 from ml.features import feature_matrix, latest_features
 from ml.features.inputs import FeatureInputs
 from ml.features.related_series import Rows, find_related_series
-from ml.models import training_rows
 from ml.models.boosting import BINS, TREE_FEATURES
-from ml.models.training_rows import FeatureModel
+from ml.models.training_rows import (
+    LEAST_ROWS,
+    STALE_DAYS,
+    FeatureModel,
+    features_with_data,
+    training_samples,
+)
 
 # With feasts risks of a bin are within 3 points of the share of rises; without, 54 % were 43 % (Panel Harga).
 RISK_FEATURES = (*TREE_FEATURES, "fitri", "natal", "ramadan")
@@ -65,13 +70,13 @@ class RiskModel(FeatureModel):
         """`fit` on the inputs of a panel, whose features of samples `features_at` gives."""
         panel = inputs.panel
         self._trees = None
-        self.used = training_rows.features_with_data(self.features, panel)
-        series, days = training_rows.training_samples(inputs, self.rows)
+        self.used = features_with_data(self.features, panel)
+        series, days = training_samples(inputs, self.rows)
         rises, usable = rises_after(inputs, series, days)
         series = series[usable]
         days = days[usable]
         rises = rises[usable]
-        if len(series) < training_rows.LEAST_ROWS or not rises.any():
+        if len(series) < LEAST_ROWS or not rises.any():
             return
         self._climatology = climatology(panel, series, rises)
         samples = xgb.QuantileDMatrix(
@@ -99,7 +104,7 @@ class RiskModel(FeatureModel):
         if self._trees is None:
             return np.full(len(panel.series), np.nan)
         predicted = self._trees.predict(self._samples(panel, features)).astype(np.float64)
-        is_recent = np.isfinite(panel.price[:, -training_rows.STALE_DAYS :]).any(axis=1)
+        is_recent = np.isfinite(panel.price[:, -STALE_DAYS:]).any(axis=1)
         return np.where(is_recent, predicted, np.nan)
 
     def drivers(self, panel: Panel) -> list[list[str]]:

@@ -15,8 +15,21 @@ import psutil
 
 from conf.settings import settings
 from lakehouse.validation.prices.validator import PriceValidator
-from scripts.bench import price_faults
 from scripts.bench.market_panel import market_panel
+from scripts.bench.price_faults import (
+    DETECTABLE_KINDS,
+    GROSS_KINDS,
+    PriceFault,
+    Prices,
+    Score,
+    alarms,
+    inject,
+    jabar,
+    national_shock,
+    panel_harga,
+    score,
+    thin_days,
+)
 from scripts.bench.price_replay import Outcome, replay
 
 MEANS = (
@@ -48,20 +61,20 @@ Figures = dict[str, float]
 class Trial:
     """A validator that has judged the published panel up to its test days, first..stop-1."""
 
-    prices: price_faults.Prices
+    prices: Prices
     validator: PriceValidator
     first: int
     stop: int
     thin: np.ndarray
 
     @classmethod
-    def of(cls, prices: price_faults.Prices, knobs: Mapping[str, object]) -> "Trial":
+    def of(cls, prices: Prices, knobs: Mapping[str, object]) -> "Trial":
         """Judge the days before the test days, with their day closes."""
         stop = len(prices.days)
         first = round(stop * (1 - TEST_SHARE))
         validator = PriceValidator(dict(knobs))
         replay(validator, prices, prices.idr, 0, first)
-        return cls(prices, validator, first, stop, price_faults.thin_days(prices))
+        return cls(prices, validator, first, stop, thin_days(prices))
 
     def replay(self, idr: np.ndarray) -> Outcome:
         """Outcome of the test days of a panel, from a copy of the validator: it serves many panels."""
@@ -73,8 +86,8 @@ def measure(seeds: tuple[int, ...] = SEEDS) -> dict[str, Any]:
     knobs = settings().rule_values()
     figures: dict[str, Any] = {"seeds": len(seeds), "goals": GOALS}
     published = (
-        ("panel_harga", price_faults.panel_harga, HEADLINE_RATE, price_faults.DETECTABLE_KINDS),
-        ("jabar", price_faults.jabar, SINGLE_RATE, SINGLE_KINDS),
+        ("panel_harga", panel_harga, HEADLINE_RATE, DETECTABLE_KINDS),
+        ("jabar", jabar, SINGLE_RATE, SINGLE_KINDS),
     )
     for name, load, rate, kinds in published:
         try:
@@ -104,13 +117,13 @@ def measure(seeds: tuple[int, ...] = SEEDS) -> dict[str, Any]:
 
 def measure_faults(trial: Trial, seed: int, rate: float, kinds: tuple[str, ...]) -> Figures:
     """Figures of one seed on arrival of the prices (`on_arrival`) and after the close of their day."""
-    idr, faults = price_faults.inject(trial.prices, rate, kinds, trial.first, trial.stop, seed)
+    idr, faults = inject(trial.prices, rate, kinds, trial.first, trial.stop, seed)
     started = time.process_time()
     outcome = trial.replay(idr)
     seconds = time.process_time() - started
     judged = int(np.isfinite(idr[trial.first :]).sum())
-    closed = price_faults.score(price_faults.alarms(outcome.closed), faults)
-    on_arrival = price_faults.score(price_faults.alarms(outcome.on_arrival), faults)
+    closed = score(alarms(outcome.closed), faults)
+    on_arrival = score(alarms(outcome.on_arrival), faults)
     return {
         **_false_alarms(trial, closed),
         "precision": closed.precision,
@@ -124,7 +137,7 @@ def measure_faults(trial: Trial, seed: int, rate: float, kinds: tuple[str, ...])
     }
 
 
-def _false_alarms(trial: Trial, of: price_faults.Score) -> Figures:
+def _false_alarms(trial: Trial, of: Score) -> Figures:
     """False alarms per 1,000 series-days; those that begin on a thin day per 1,000 of its series-days."""
     reports = np.isfinite(trial.prices.idr[trial.first :]).sum(axis=(1, 2))
     thin = trial.thin[trial.first :]
@@ -139,7 +152,7 @@ def _false_alarms(trial: Trial, of: price_faults.Score) -> Figures:
 
 def measure_shock(trial: Trial, seed: int) -> Figures:
     """A national move of every commodity: percent of its prices refused."""
-    idr, faults = price_faults.national_shock(trial.prices, trial.first, trial.stop, seed)
+    idr, faults = national_shock(trial.prices, trial.first, trial.stop, seed)
     within = np.zeros(idr.shape, dtype=bool)
     for fault in faults:
         within[fault.first : fault.last + 1, fault.commodity, list(fault.provinces)] = True
@@ -159,7 +172,7 @@ def measure_lasting(trial: Trial, seed: int) -> Figures:
     """Steps of 15 to 50 % that last 30 days: the longest run of refused reports."""
     levels = max(LEVELS_PER_SERIES * trial.prices.idr[0].size, 2)
     rate = levels / trial.prices.idr[trial.first : trial.stop].size
-    idr, steps = price_faults.inject(trial.prices, rate, ("lasting",), trial.first, trial.stop, seed)
+    idr, steps = inject(trial.prices, rate, ("lasting",), trial.first, trial.stop, seed)
     outcome = trial.replay(idr)
     runs = []
     left = 0
@@ -180,8 +193,8 @@ def measure_frozen(trial: Trial, seed: int) -> Figures:
 
     A repeated price shows no fault, so none should be refused; `stale_price` needs 60 days.
     """
-    idr, faults = price_faults.inject(trial.prices, HEADLINE_RATE, ("frozen",), trial.first, trial.stop, seed)
-    return {"refused": price_faults.score(price_faults.alarms(trial.replay(idr).closed), faults).recall}
+    idr, faults = inject(trial.prices, HEADLINE_RATE, ("frozen",), trial.first, trial.stop, seed)
+    return {"refused": score(alarms(trial.replay(idr).closed), faults).recall}
 
 
 def measure_published(trial: Trial) -> Figures:
@@ -194,7 +207,7 @@ def measure_published(trial: Trial) -> Figures:
         for commodity, place in np.argwhere(closed.any(axis=0)).tolist()
     ]
     return {
-        "alarms": len(price_faults.alarms(closed)),
+        "alarms": len(alarms(closed)),
         "refused_per_1000": round(1000 * float(closed.sum() / reported.sum()), 3),
         "never_released_per_1000": round(1000 * float(final.sum() / reported.sum()), 3),
         "longest_run_of_refusals_days": max((longest_run(flags) for flags in series), default=0),
@@ -209,7 +222,7 @@ def _measure_markets(seed: int, knobs: Mapping[str, object]) -> Figures:
     within[: trial.first] = False
     published = measure_published(trial)
     return {
-        **measure_faults(trial, seed, GROSS_RATE, price_faults.GROSS_KINDS),
+        **measure_faults(trial, seed, GROSS_RATE, GROSS_KINDS),
         **measure_lasting(trial, seed),
         **_shock_figures(trial.replay(panel.prices.idr), within, within),
         **{f"as_simulated.{name}": value for name, value in published.items()},
@@ -222,7 +235,7 @@ def longest_run(flags: np.ndarray) -> int:
     return max((sum(run) for _, run in groupby(flags.tolist())), default=0)
 
 
-def _share_named(unit_error: np.ndarray, faults: list[price_faults.PriceFault]) -> float:
+def _share_named(unit_error: np.ndarray, faults: list[PriceFault]) -> float:
     """Share of unit faults that are refused by the rule `unit_error`, which also proposes a correction."""
     unit_faults = [fault for fault in faults if fault.kind == "unit"]
     named = sum(bool(unit_error[fault.first, fault.commodity, fault.provinces[0]]) for fault in unit_faults)

@@ -18,8 +18,16 @@ import orjson
 import typer
 
 from conf.runtime.exit_codes import ExitCode
-from scripts.chaos import doors, faults
+from scripts.chaos import doors
 from scripts.chaos.doors import DoorRefused, Reviewer
+from scripts.chaos.faults import (
+    ON_CLUSTER,
+    PAUSE_SECONDS,
+    SECONDS_PER_KILL,
+    VICTIMS,
+    PlannedFault,
+    faults,
+)
 from scripts.chaos.plan import Entry, plan, write
 from scripts.chaos.verify import differences
 from scripts.console import Steps, console
@@ -91,7 +99,7 @@ def with_repeated(share: list[Entry]) -> list[Entry]:
 
 
 def publish_under_faults(
-    stack: Stack, entries: list[Entry], planned: list[faults.PlannedFault], window: float, steps: Steps
+    stack: Stack, entries: list[Entry], planned: list[PlannedFault], window: float, steps: Steps
 ) -> None:
     """Publish under faults until everything is acknowledged. Raises what a door could not do."""
     tally = Tally()
@@ -140,7 +148,7 @@ class Counts:
     @property
     def window_seconds(self) -> float:
         """For how long events are sent."""
-        faults_seconds = self.kills * faults.SECONDS_PER_KILL + self.pauses * faults.PAUSE_SECONDS
+        faults_seconds = self.kills * SECONDS_PER_KILL + self.pauses * PAUSE_SECONDS
         return max(self.events / EVENTS_PER_SECOND, faults_seconds, 1)
 
 
@@ -150,8 +158,8 @@ def run(counts: Counts, seed: int, home: Path) -> list[str]:
     entries = plan(events, seed, datetime.now(UTC))
     write(entries, home.parent / "plan.jsonl")
     window = counts.window_seconds
-    victims = faults.ON_CLUSTER if counts.workers else faults.VICTIMS
-    planned = faults.faults(counts.kills, counts.pauses, counts.clock_steps, seed, window, victims)
+    victims = ON_CLUSTER if counts.workers else VICTIMS
+    planned = faults(counts.kills, counts.pauses, counts.clock_steps, seed, window, victims)
     listed = ", ".join(f"{fault.action} {fault.part} at {fault.second:.0f} s" for fault in planned)
     console.print(f"{events} events over {window:.0f} s, faults: {listed}", markup=False)
     with Steps() as steps, spark_knobs(home, counts.workers) as knobs:

@@ -14,7 +14,17 @@ from conf.knob_faults import variable_of
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import REPO, Secrets, Settings, knob_defaults
 from scripts.cli import VERBS, Verb, setup
-from scripts.commands import reference_pages
+from scripts.commands.reference_pages import (
+    api_page,
+    exit_codes_page,
+    is_section,
+    knob_comments,
+    knobs_page,
+    rules_page,
+    table,
+    tables_page,
+    variable_name,
+)
 from scripts.console import console, fail, new_app
 
 app = new_app(None)
@@ -50,12 +60,12 @@ def docs(
 def pages() -> dict[str, str]:
     """File name -> text of every reference page and of .env.example."""
     rendered = {
-        "api.md": reference_pages.api_page(),
+        "api.md": api_page(),
         "cli.md": cli_page(),
-        "exit-codes.md": reference_pages.exit_codes_page(),
-        "knobs.md": reference_pages.knobs_page(),
-        "rules.md": reference_pages.rules_page(),
-        "tables.md": reference_pages.tables_page(),
+        "exit-codes.md": exit_codes_page(),
+        "knobs.md": knobs_page(),
+        "rules.md": rules_page(),
+        "tables.md": tables_page(),
     }
     texts = {name: NOTICE + text.rstrip() + "\n" for name, text in rendered.items()}
     return texts | {ENV_EXAMPLE: env_example()}
@@ -93,7 +103,7 @@ def cli_page() -> str:
         "# Command line",
         "Every verb is called as `./run.sh VERB`. Data goes to stdout, progress and messages to stderr.\n"
         "[Exit codes](exit-codes.md) are the same for all verbs. `--help` works everywhere.",
-        reference_pages.table(("verb", "does"), [(f"[`{name}`](#{name})", text) for name, text in summaries]),
+        table(("verb", "does"), [(f"[`{name}`](#{name})", text) for name, text in summaries]),
         "## setup",
         setup.__doc__ or "",
     ]
@@ -126,7 +136,7 @@ def _parameters(command: Any) -> Iterator[str]:  # noqa: ANN401
         if parameter.name != "help" and not parameter.hidden
     ]
     if rows:
-        yield reference_pages.table(CLI_HEADER, rows)
+        yield table(CLI_HEADER, rows)
 
 
 def _help(parameter: Any) -> str:  # noqa: ANN401
@@ -153,15 +163,15 @@ def _default(parameter: Any) -> str:  # noqa: ANN401
 def env_example() -> str:
     """The text of .env.example."""
     blocks = {"general": list(_general())}
-    comments = reference_pages.knob_comments()
+    comments = knob_comments()
     for section, field in Settings.model_fields.items():
-        if reference_pages.is_section(field):
+        if is_section(field):
             blocks[section] = [
                 _entry(variable_of(f"{section}.{name}"), _env_value(value), comments[section, name])
                 for name, value in knob_defaults()[section].items()
             ]
     blocks["secrets"] = [
-        _entry(reference_pages.variable_name(name, secret), secret.default, secret.description or FROM_SETUP)
+        _entry(variable_name(name, secret), secret.default, secret.description or FROM_SETUP)
         for name, secret in Secrets.model_fields.items()
     ]
     texts = ["\n".join([f"# --- {name}", *entries]) for name, entries in blocks.items()]
@@ -172,9 +182,9 @@ def _general() -> Iterator[str]:
     """Entries of the variables that belong to no section."""
     yield _entry("JAVA_HOME", "", JAVA_HOME)
     for name, field in Settings.model_fields.items():
-        if not reference_pages.is_section(field) and name not in NOT_SET_BY_USERS:
+        if not is_section(field) and name not in NOT_SET_BY_USERS:
             value = "var" if name == "home" else knob_defaults().get(name, "")
-            yield _entry(reference_pages.variable_name(name, field), str(value), field.description or "")
+            yield _entry(variable_name(name, field), str(value), field.description or "")
 
 
 def _entry(variable: str, value: str, meaning: str) -> str:

@@ -18,8 +18,13 @@ from conf.runtime.exit_codes import ExitCode
 from conf.settings import secrets, settings
 from lakehouse.arrow import missing_columns
 from lakehouse.contracts.contract import ContractError, check_contracts, contracts
-from lakehouse.io import process_status
 from lakehouse.io.kafka import is_open
+from lakehouse.io.process_status import (
+    background_gold_status,
+    collectors_status,
+    failed_gold_jobs,
+    stream_failure,
+)
 from lakehouse.io.small_databases import damaged_databases, database_files
 from lakehouse.io.source_files.formats import own_folder, source_formats
 from lakehouse.io.table_files import altered_files, examined, remedy_of
@@ -222,7 +227,7 @@ def _ports() -> Iterator[Finding]:
 
 def _stream() -> Iterator[Finding]:
     """A batch that fails again and again keeps every later event waiting."""
-    if failure := process_status.stream_failure():
+    if failure := stream_failure():
         since = f"newest at {failure['updated_at']}: {failure['reason']}"
         detail = f"batch {failure['batch_id']} failed {failure['failures']} times, {since}"
         yield Finding("stream", False, detail, "./run.sh logs stream")
@@ -230,10 +235,10 @@ def _stream() -> Iterator[Finding]:
 
 def _background_gold() -> Iterator[Finding]:
     """The last rounds of the background gold process; nothing before its first start."""
-    status = process_status.background_gold_status()
+    status = background_gold_status()
     if status is None:
         return
-    failures = [f"{name}: {reason}" for name, reason in process_status.failed_gold_jobs(status).items()]
+    failures = [f"{name}: {reason}" for name, reason in failed_gold_jobs(status).items()]
     age = (datetime.now(UTC) - datetime.fromisoformat(status["updated_at"])).total_seconds()
     is_running = status["state"] == "running" and psutil.pid_exists(status["pid"])
     is_silent = is_running and age > SILENT_ROUNDS * settings().stream.background_gold_seconds
@@ -244,7 +249,7 @@ def _background_gold() -> Iterator[Finding]:
 
 def _collectors() -> Iterator[Finding]:
     """The newest poll of each source while the collectors run."""
-    status = process_status.collectors_status()
+    status = collectors_status()
     if status is None or status["state"] != "running":
         return
     for name, source in status["sources"].items():

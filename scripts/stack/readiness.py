@@ -5,18 +5,24 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from conf.settings import settings
-from lakehouse.io import process_status
 from lakehouse.io.kafka import cluster_id
+from lakehouse.io.process_status import (
+    alert_worker_status,
+    background_gold_status,
+    collectors_status,
+    stream_status,
+    trainer_status,
+)
 from scripts.stack import ports
 from scripts.stack.broker import own_cluster_id
 
 # Service without a port -> its status, and the states in which it holds its lock and works, or waits for it.
 READY_STATES: dict[str, tuple[Callable[[], Mapping[str, Any] | None], tuple[str, ...]]] = {
-    "stream": (process_status.stream_status, ("running",)),
-    "background_gold": (process_status.background_gold_status, ("waiting", "running")),
-    "trainer": (process_status.trainer_status, ("waiting", "running")),
-    "alert_worker": (process_status.alert_worker_status, ("running",)),
-    "collectors": (process_status.collectors_status, ("running",)),
+    "stream": (stream_status, ("running",)),
+    "background_gold": (background_gold_status, ("waiting", "running")),
+    "trainer": (trainer_status, ("waiting", "running")),
+    "alert_worker": (alert_worker_status, ("running",)),
+    "collectors": (collectors_status, ("running",)),
 }
 STAYS_UP_SECONDS = 1  # a service that opens no port: to stay up this long is all that it can show
 

@@ -5,11 +5,21 @@ from typing import TypeVar
 
 import numpy as np
 
-from lakehouse.validation import Flags, windows
+from lakehouse.validation import Flags
 from lakehouse.validation.prices.closings import ClosingPanel
 from lakehouse.validation.prices.source_votes import Votes, votes
 from lakehouse.validation.prices.thresholds import Thresholds
-from lakehouse.validation.windows import Floats, Ints
+from lakehouse.validation.windows import (
+    Floats,
+    Ints,
+    count,
+    deviation,
+    mean,
+    median,
+    median_of,
+    ordered,
+    quantile,
+)
 
 WINDOW_DAYS = 60
 GEOGRAPHIC_DAYS = 90
@@ -153,24 +163,24 @@ def _of_known_days(panel: ClosingPanel, days: Ints, rows: Ints, thresholds: Thre
 
 def _own(window: Window) -> Statistics:
     prices = window.of("price", WINDOW_DAYS)
-    ascending, n = windows.ordered(prices), windows.count(prices)
-    centre = windows.mean(prices)
-    lower, middle, upper = windows.quantile(ascending, n, np.array([0.25, 0.5, 0.75])[:, None, None])
+    ascending, n = ordered(prices), count(prices)
+    centre = mean(prices)
+    lower, middle, upper = quantile(ascending, n, np.array([0.25, 0.5, 0.75])[:, None, None])
     friday = friday_before(window.days)
     lateness = window.panel.lateness_days
     return {
         "n": n.astype(np.float64),
         "mean_idr": centre,
-        "sd_idr": windows.deviation(prices, centre),
+        "sd_idr": deviation(prices, centre),
         "q1_idr": lower,
         "q3_idr": upper,
         "median_idr": middle,
-        "mad_idr": windows.median(np.abs(prices - middle[:, None])),
+        "mad_idr": median(np.abs(prices - middle[:, None])),
         "last_log": window.last("last_log"),
         "last_day": window.last("last_day"),
         "change_day": window.last("change_day"),
-        "level_7": windows.median(window.of("log", LEVEL_DAYS + lateness)),
-        "average_28": windows.mean(window.of("log", AVERAGE_DAYS)),
+        "level_7": median(window.of("log", LEVEL_DAYS + lateness)),
+        "average_28": mean(window.of("log", AVERAGE_DAYS)),
         "friday_idr": window.on("price", friday),
         "friday_day": friday.astype(np.float64)[:, None],
     }
@@ -182,12 +192,12 @@ def _scales(window: Window, share: float) -> Statistics:
     A price that stands still for weeks averages zeros, so that every step would be an outlier.
     """
     gap = window.of("gap", SCALE_DAYS)
-    usual = windows.median(window.of("gap", GEOGRAPHIC_DAYS))
+    usual = median(window.of("gap", GEOGRAPHIC_DAYS))
     sizes = np.empty((3, *gap.shape))
     np.abs(window.of("own_move", SCALE_DAYS), out=sizes[0])
     np.abs(window.of("residual", SCALE_DAYS), out=sizes[1])
     np.abs(gap - usual[:, None], out=sizes[2])
-    means = windows.mean(sizes)
+    means = mean(sizes)
     scales = np.fmax(means[:2], share * _usual_steps(sizes[:2], sizes[0] > 0, window.panel))
     return {
         "own_scale": scales[0],
@@ -208,7 +218,7 @@ def _usual_steps(sizes: Floats, steps: Flags, panel: ClosingPanel) -> Floats:
     prior = np.full(own.shape, np.nan)
     for same in panel.columns_of.values():
         level = own[..., same]
-        prior[..., same] = windows.median_of(level.reshape(-1, len(same)), 1).reshape(*level.shape[:-1], 1)
+        prior[..., same] = median_of(level.reshape(-1, len(same)), 1).reshape(*level.shape[:-1], 1)
     return np.asarray((total + prior * PRIOR_STEPS) / (number + PRIOR_STEPS))
 
 
@@ -221,7 +231,7 @@ def _peers(window: Window, thresholds: Thresholds) -> Statistics:
     national = {
         "national_move": window.national("move"),
         "national_level": window.national("level"),
-        "national_median_idr": windows.median_of(prices.reshape(len(prices), -1), 1),
+        "national_median_idr": median_of(prices.reshape(len(prices), -1), 1),
         "peers": peers.astype(np.float64),
         "peers_moved": moved.sum(axis=1) / np.maximum(peers, 1),
     }

@@ -13,8 +13,17 @@ from ml.data.panel import Floats, Panel
 from ml.sentiment.daily_pressure import SENTIMENT
 from ml.sentiment.fit import train_sentiment
 from ml.sentiment.labelled_file import LabelledTexts
-from scripts.bench import weather_prices
 from scripts.bench.parts.post_skill import forecast_skill, headline_pressure
+from scripts.bench.weather_prices import (
+    COMMODITIES,
+    DAYS,
+    PLANTED_R,
+    Link,
+    add_link,
+    autoregressive_series,
+    detection_shares,
+    panel_of_walks,
+)
 
 TABLES = 120
 SIGNIFICANT = 0.05
@@ -54,19 +63,19 @@ def measure(tables: int = TABLES) -> dict[str, object]:
     return {
         "lexicon_p50_ms": text_times(LexiconClassifier(), others)["p50_ms"],
         **text_times(fitted, others),
-        **weather_prices.detection_shares(posts_and_prices, [SENTIMENT], LONGEST_LAG, tables),
+        **detection_shares(posts_and_prices, [SENTIMENT], LONGEST_LAG, tables),
         "forecast": {
             "independent": skill_shares(None),
-            "linked": skill_shares(weather_prices.Link(0, SENTIMENT, WEEK_DAYS, weather_prices.PLANTED_R)),
+            "linked": skill_shares(Link(0, SENTIMENT, WEEK_DAYS, PLANTED_R)),
             "headlines": headline_skill(),
         },
         "tables": tables,
-        "days": weather_prices.DAYS,
+        "days": DAYS,
         "goals": GOALS,
     }
 
 
-def skill_shares(link: weather_prices.Link | None) -> dict[str, float]:
+def skill_shares(link: Link | None) -> dict[str, float]:
     """Mean skill of posts in percent, and the percentage of tables on which they help by the test."""
     results = []
     for seed in range(SKILL_TABLES):
@@ -119,26 +128,22 @@ def text_times(classifier: PolarityClassifier, texts: list[str]) -> dict[str, fl
     return {name: round(float(value), 3) for name, value in figures.items()}
 
 
-def posts_and_prices(seed: int, link: weather_prices.Link | None) -> Panel:
+def posts_and_prices(seed: int, link: Link | None) -> Panel:
     """Random walks of prices, and the daily pressure of posts about each commodity, linked by `link`."""
     rng = np.random.default_rng(seed)
-    pressure = np.stack(
-        [daily_pressure(rng, weather_prices.DAYS + LONGEST_LAG) for _ in weather_prices.COMMODITIES]
-    )
-    daily = rng.standard_normal((len(weather_prices.COMMODITIES), weather_prices.DAYS)) * 0.02
+    pressure = np.stack([daily_pressure(rng, DAYS + LONGEST_LAG) for _ in COMMODITIES])
+    daily = rng.standard_normal((len(COMMODITIES), DAYS)) * 0.02
     if link:
         begin = LONGEST_LAG - link.lag
-        daily[link.row] = weather_prices.add_link(
-            daily[link.row], pressure[link.row, begin : begin + weather_prices.DAYS], link.r
-        )
+        daily[link.row] = add_link(daily[link.row], pressure[link.row, begin : begin + DAYS], link.r)
     known_on = np.full(pressure[:, LONGEST_LAG:].shape, np.nan)  # on the day after, as in daily_pressure.py
     known_on[:, 1:] = pressure[:, LONGEST_LAG:-1]
-    return weather_prices.panel_of_walks(daily, 0.0, {SENTIMENT: ("share, -1 to 1", known_on)})
+    return panel_of_walks(daily, 0.0, {SENTIMENT: ("share, -1 to 1", known_on)})
 
 
 def daily_pressure(rng: np.random.Generator, days: int) -> Floats:
     """(days,) pressure of a random number of posts a day, whose mood is an AR(1) series."""
-    mood = weather_prices.autoregressive_series(rng, MOOD_PERSISTENCE, days)
+    mood = autoregressive_series(rng, MOOD_PERSISTENCE, days)
     posts = rng.poisson(POSTS_A_DAY, days)
     rising = rng.binomial(posts, 1 / (1 + np.exp(-mood)))
     return (2 * rising - posts) / (posts + PRIOR_POSTS)
