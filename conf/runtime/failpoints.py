@@ -1,4 +1,4 @@
-"""Named points at which a process kills itself with SIGKILL, so that tests can crash it there."""
+"""Named points at which a process kills or stops itself, so that tests can crash or halt it there."""
 
 import os
 import signal
@@ -10,12 +10,15 @@ _passed: Counter[str] = Counter()
 
 
 def failpoint(name: str) -> None:
-    """Kill this process if LUMBUNG_FAILPOINT is `name` (first call) or `name:n` (n-th call)."""
+    """Kill this process if LUMBUNG_FAILPOINT is `name` (first call) or `name:n` (n-th call).
+
+    `name:n:stop`: stop it until it gets SIGCONT.
+    """
     wanted = settings().failpoint
     if not wanted:
         return
-    point, _, nth = wanted.partition(":")
+    point, nth, action = (*wanted.split(":"), "", "")[:3]
     if point == name:
         _passed[name] += 1
         if _passed[name] == int(nth or 1):
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGSTOP if action == "stop" else signal.SIGKILL)

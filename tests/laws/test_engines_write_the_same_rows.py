@@ -1,17 +1,19 @@
-"""The same topics give the same rows through every engine, also when an executor of a cluster is killed."""
+"""The same topics give the same rows through every engine, also when executors die and drivers are halted."""
 
+import json
 import os
 import random
 import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import orjson
+import psutil
 import pytest
 from confluent_kafka import Message, Producer
 
@@ -34,6 +36,14 @@ from tests.support.waiting import eventually
 # What a run alone decides.
 OF_THE_RUN = {"ingested_at", "ingest_date", "quarantined_at", "judged_at", "stream_id", "batch_id"}
 BATCH_EVENTS = 400
+# The driver counts an executor as lost after ten heartbeats that it did not get.
+HEARTBEATS = {
+    "spark.executor.heartbeatInterval": "1s",
+    "spark.network.timeout": "10s",
+    "spark.network.timeoutInterval": "1s",
+}
+UNANSWERED = "Issue communicating with driver in heartbeater"
+ELSEWHERE = ("garam", "minyakita")  # by partition, a commodity of the other one
 COMMODITIES = ("garam", "Cabe Rawit", "cabai-rawit-merah", "beras-medium", "bawang-merah", "unobtainium")
 Row = tuple[tuple[str, str], ...]
 
@@ -107,6 +117,7 @@ class Topics:
 
     def __init__(self) -> None:
         self._producer = Producer(producer_config())
+        self.sent = 0
         self.places: dict[str, tuple[str, int, int]] = {}  # event id -> topic, partition, offset
 
     def send(self, events: list[tuple[str, dict[str, Any]]]) -> None:
@@ -132,6 +143,7 @@ class Topics:
             }
             self._producer.produce("kafka-server", orjson.dumps(fields), partition=number % 2)
         assert self._producer.flush(60) == 0
+        self.sent += len(events) + 40
 
     def _delivered(self, event_id: str) -> Callable[[object, Message], None]:
         def note(error: object, message: Message) -> None:
@@ -218,10 +230,28 @@ def run_under_faults(home: Home, folder: Path) -> None:
     assert home.batch() >= 2
 
 
+def run_with_halted_drivers(homes: Collection[Home], folder: Path) -> None:
+    """Each stream stands still within its first batch for longer than executors of the cluster wait."""
+    started = [home.start(LUMBUNG_FAILPOINT="stream.after_silver:1:stop") for home in homes]
+    streams = [psutil.Process(stream.pid) for stream in started]
+    eventually(lambda: all(stream.status() == psutil.STATUS_STOPPED for stream in streams), seconds=180)
+    halted = [process for stream in streams for process in (stream, *stream.children(recursive=True))]
+    try:
+        for process in halted:
+            process.suspend()
+        logs = list(folder.rglob("stderr"))
+        before = sum(log.read_text().count(UNANSWERED) for log in logs)
+        eventually(lambda: sum(log.read_text().count(UNANSWERED) for log in logs) > before + 24, seconds=180)
+    finally:
+        for process in halted:
+            process.resume()
+    assert [stream.wait(300) for stream in started] == [0] * len(started)
+
+
 def test_engines_write_the_same_rows(real_broker: Broker, home: Path, request: pytest.FixtureRequest):
     draw = random.Random(1)
     topics = Topics()
-    shared = {"LUMBUNG_LAKE__SHARED_PATH": "true"}
+    shared = {"LUMBUNG_LAKE__SHARED_PATH": "true", "LUMBUNG_STREAM__SPARK": json.dumps(HEARTBEATS)}
     with cluster(home / "cluster", workers=2) as spark:
         homes = {
             "embedded": Home(home / "embedded", real_broker, LUMBUNG_STREAM__ENGINE="embedded"),
@@ -239,9 +269,9 @@ def test_engines_write_the_same_rows(real_broker: Broker, home: Path, request: p
             else:
                 each.run()
         topics.send(decisions(homes["embedded"], topics) + list(prices(draw, 300)))
-        for each in homes.values():
-            each.run()
+        run_with_halted_drivers(homes.values(), home / "cluster")
     expected = homes["embedded"].rows()
+    assert expected["bronze.events"].total() == topics.sent
     assert expected["gold.reviews"] and expected["silver.quarantine"].total() > 20
     for name, each in homes.items():
         written = each.rows()
@@ -255,12 +285,13 @@ def decisions(of: Home, topics: Topics) -> list[tuple[str, dict[str, Any]]]:
     with of.settings():
         rows = open_table("silver.quarantine").to_pyarrow_table().to_pylist()
     rows = sorted(rows, key=lambda row: (row["topic"], row["partition"], row["offset"]))
-    chosen = [row for row in rows if row["kind"] == "price"][:12]
+    chosen = [row for row in rows if row["kind"] == "price"][:24]
     verdicts = ("release", "reject", "correct")
     events = []
     for number, row in enumerate(chosen):
         verdict = verdicts[number % 3]
-        more = {"correction": {"price": 12_000}} if verdict == "correct" else {}
+        correction = {"price": 12_000, "commodity": ELSEWHERE[row["partition"]]}
+        more = {"correction": correction} if verdict == "correct" else {}
         fields = orjson.loads(decide(row, verdict, f"d-{number}", **more))
         del fields["quarantined_at"]  # each home has its own
         events.append(("decision", fields))
