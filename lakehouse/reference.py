@@ -155,6 +155,12 @@ def provinces() -> dict[str, Province]:
     return {entry.code: entry for entry in _entries("provinces.yml", "provinces", Province)}
 
 
+def province_timezone(code: str | None) -> str:
+    """The time zone of a province, Jakarta's for a place that is not listed."""
+    province = provinces().get(code or "")
+    return province.timezone if province else DEFAULT_TIMEZONE
+
+
 @cache
 def markets() -> dict[str, Market]:
     """Listed markets and one province-wide market per province, by market id."""

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 
-def write_bytes(file: Path, content: bytes, *, is_private: bool = False, is_durable: bool = False) -> None:
+def write_bytes(file: Path, content: bytes, *, is_private: bool = False) -> None:
     """Replace the file in one step: a reader sees the old content or the new one. Creates its folder.
 
-    `is_private`: readable by this user alone from its first byte. `is_durable`: on the disk afterwards.
+    `is_private`: readable by this user alone from its first byte.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f"{file.name}.tmp")
@@ -19,20 +19,7 @@ def write_bytes(file: Path, content: bytes, *, is_private: bool = False, is_dura
     mode = 0o600 if is_private else 0o666
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as out:
         out.write(content)
-        if is_durable:
-            out.flush()
-            os.fsync(out.fileno())
     temporary.replace(file)
-    if is_durable:
-        _flush_folder(file.parent)
-
-
-def _flush_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def write_text(file: Path, text: str) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from lakehouse.reference import DEFAULT_TIMEZONE, commodities, provinces
+from lakehouse.reference import DEFAULT_TIMEZONE, commodities, province_timezone
 from lakehouse.translation import Language
 
 SUBJECTS: dict[str, dict[Language, str]] = {
@@ -116,8 +116,7 @@ def _limit(alert: Mapping[str, Any], language: Language) -> str | None:
     """Until when somebody is to act, in the time of the alert's province; None without a limit."""
     if alert.get("respond_by") is None:  # a lake from before the column has none
         return None
-    province = provinces().get(alert["region_code"] or "")
-    zone = ZoneInfo(province.timezone if province else DEFAULT_TIMEZONE)
+    zone = ZoneInfo(province_timezone(alert["region_code"]))
     return RESPOND_BY[language].format(time=f"{alert['respond_by'].astimezone(zone):%Y-%m-%d %H:%M %Z}")
 
 

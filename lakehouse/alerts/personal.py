@@ -2,9 +2,9 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
-from typing import Any, Literal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from lakehouse.alerts.notices import Notice, digest
@@ -14,7 +14,6 @@ from lakehouse.translation import Language
 
 LEVELS = ("naik", "waspada", "siaga", "kritis")  # lowest first
 URGENT = "kritis"
-MessageKind = Literal["price", "signal", "commodity"]
 DIGEST_AT = time(7)  # of Jakarta; of a week on Mondays
 DIGEST_SUBJECTS: dict[str, dict[Language, str]] = {
     "none": {"en": "Messages so far: {count}", "id": "Pesan sampai sekarang: {count}"},
@@ -53,20 +52,16 @@ class SymbolState:
 
 
 @dataclass(frozen=True)
-class PersonalMessage:
-    """A message to `owner`. `message_id` follows from its cause: a repetition has the same one.
+class PersonalMessage(Notice):
+    """A notice to `owner`. Its `alert_id` follows from its cause: a repetition has the same one.
 
-    `is_urgent`: it waits neither for the end of quiet hours nor for a digest.
+    `level`: its kind, which is price, signal or commodity. `is_urgent`: it waits neither for the end of quiet
+    hours nor for a digest.
     """
 
-    message_id: str
-    owner: str
-    kind: MessageKind
-    title: str
-    body: str
-    page: str = ""
-    language: Language = "id"
+    stage: str = field(default="personal", kw_only=True)
     is_urgent: bool = False
+    owner: str = field(kw_only=True)
 
 
 def is_met(alert: Mapping[str, Any], state: SymbolState) -> bool | None:
@@ -92,11 +87,13 @@ def symbol_message(alert: Mapping[str, Any], state: SymbolState, language: Langu
         title = f"{symbol} {condition} {alert['value']:g}"
         values = {"symbol": symbol, "condition": condition, "value": alert["value"], "price": state.price}
         body = PRICE_BODY[language].format(**values, time=_text(time))
-    kind: MessageKind = "signal" if alert["condition"] == "signal" else "price"
+    kind = "signal" if alert["condition"] == "signal" else "price"
     cause = f"{alert['alert_id']}|{_text(time)}"
     page = f"{SYMBOL_PAGE}?simbol={symbol}"
     owner = alert["owner"]
-    return PersonalMessage(message_id(owner, cause), owner, kind, title, body, page, language)
+    return PersonalMessage(
+        message_id(owner, cause), kind, title, body, page=page, language=language, owner=owner
+    )
 
 
 def commodity_message(notice: Notice, owner: str) -> PersonalMessage:
@@ -104,13 +101,13 @@ def commodity_message(notice: Notice, owner: str) -> PersonalMessage:
     cause = f"{notice.alert_id}|{notice.stage}"
     return PersonalMessage(
         message_id(owner, cause),
-        owner,
         "commodity",
         notice.subject,
         notice.body,
+        notice.level == URGENT,
         notice.page,
         notice.language,
-        notice.level == URGENT,
+        owner=owner,
     )
 
 
@@ -129,23 +126,9 @@ def personal_digest(
     owner: str, choice: str, messages: Sequence[PersonalMessage], language: Language
 ) -> Notice:
     """One message in place of several, with a line for each. The same messages give the same ids."""
-    own_id = message_id(owner, ",".join(message.message_id for message in messages))
-    own = [notice_of(replace(message, language=language)) for message in messages]
+    own_id = message_id(owner, ",".join(message.alert_id for message in messages))
+    own = [replace(message, language=language) for message in messages]
     return digest(own, own_id, DIGEST_SUBJECTS[choice])
-
-
-def notice_of(message: PersonalMessage) -> Notice:
-    """The message as one of a channel."""
-    return Notice(
-        message.message_id,
-        "personal",
-        message.kind,
-        message.title,
-        message.body,
-        message.is_urgent,
-        message.page,
-        message.language,
-    )
 
 
 def code_notice(owner: str, code: str, issued_at: datetime, minutes: int, language: Language) -> Notice:

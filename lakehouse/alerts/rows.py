@@ -31,7 +31,7 @@ from lakehouse.alerts.price_rules import (
     uncounted_days,
 )
 from lakehouse.gold.price_panel import Floats, PricePanel, panels
-from lakehouse.reference import DEFAULT_TIMEZONE, commodities, provinces
+from lakehouse.reference import commodities, province_timezone
 
 Row = dict[str, Any]
 EPOCH = date(1970, 1, 1)
@@ -58,9 +58,7 @@ def alert_id(rule: str, *series: object) -> str:
 
 def day_begin(day: date, region_code: str | None) -> datetime:
     """Local midnight of a market day of the province, in UTC; of Jakarta without one."""
-    province = provinces().get(region_code or "")
-    zone = ZoneInfo(province.timezone if province else DEFAULT_TIMEZONE)
-    return datetime.combine(day, time(), zone).astimezone(UTC)
+    return datetime.combine(day, time(), ZoneInfo(province_timezone(region_code))).astimezone(UTC)
 
 
 @dataclass(frozen=True)

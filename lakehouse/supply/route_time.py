@@ -11,7 +11,6 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from lakehouse.feasts import is_near_eid
-from lakehouse.reference import DEFAULT_TIMEZONE, provinces
 
 Disaster = Literal["none", "flood", "landslide", "closed"]
 TRUCK_KM_PER_HOUR = 40.0
@@ -68,12 +67,6 @@ def heuristic_hours(distance_km: float, conditions: Conditions, by_sea: bool = F
 def largest_rain(rain: Mapping[tuple[str, date], float], codes: Sequence[str | None], day: date) -> float:
     """The most rain of a day, mm, in the provinces; 0 where none was measured."""
     return max((rain.get((code, day), 0.0) for code in codes if code is not None), default=0.0)
-
-
-def timezone_of_origin(code: str | None) -> str:
-    """The time zone of a province, Jakarta's for a place that is not listed."""
-    province = provinces().get(code or "")
-    return province.timezone if province else DEFAULT_TIMEZONE
 
 
 def crosses_sea(origin: str | None, destination: str | None) -> bool:

@@ -17,7 +17,6 @@ from lakehouse.alerts.personal import (
     commodity_message,
     digest_ends,
     is_met,
-    notice_of,
     personal_digest,
     reaches,
     symbol_message,
@@ -190,7 +189,7 @@ class PersonalNews:
             if (reader := self._people.get(owner)) is not None:
                 summary = personal_digest(owner, reader.digest, messages, reader.language)
                 self._address_to(reader, [summary], now)
-        await leave_digest(self.database, [each.message_id for own in due.values() for each in own])
+        await leave_digest(self.database, [each.alert_id for own in due.values() for each in own])
 
     async def _refresh_people(self, messages: Sequence[PersonalMessage]) -> None:
         """Read again how people want to be notified, before somebody is."""
@@ -208,9 +207,9 @@ class PersonalNews:
             if reader is None:
                 continue
             if reader.digest == "none" or message.is_urgent:
-                at_once.setdefault(message.owner, []).append(notice_of(message))
+                at_once.setdefault(message.owner, []).append(message)
             else:
-                collected.add(message.message_id)
+                collected.add(message.alert_id)
         for owner, own in at_once.items():
             self._address_to(self._people[owner], own, now)
         return collected

@@ -185,10 +185,6 @@ class Stack:
         pid = int(file.read_text()) if file.exists() else None
         return pid if pid and psutil.pid_exists(pid) else None
 
-    def kill(self, name: str) -> int:
-        """Send SIGKILL as soon as the process runs; returns its pid. Raises TimedOut."""
-        return self.signal(name, signal.SIGKILL)
-
     def signal(self, name: str, number: signal.Signals, stalled_seconds: float = 40) -> int:
         """Send a signal as soon as the process runs; returns its pid. Raises TimedOut."""
         patience = Patience(stalled_seconds)

@@ -5,12 +5,12 @@ from difflib import get_close_matches
 
 from lakehouse.event import Fault
 from lakehouse.reference import (
-    DEFAULT_TIMEZONE,
     Commodity,
     commodities,
     commodity_aliases,
     markets,
     matching_key,
+    province_timezone,
     provinces,
     region_aliases,
 )
@@ -99,8 +99,7 @@ def timezone_of(market_id: str | None, region: str | None) -> str:
     """The time zone of the market, else of the region, else Jakarta's (also for unknown names)."""
     market = markets().get(market_id or "")
     code = market.region_code if market else region_aliases().get(matching_key(region or ""), "")
-    province = provinces().get(code)
-    return province.timezone if province else DEFAULT_TIMEZONE
+    return province_timezone(code)
 
 
 def commodity_in_body(name: str) -> str:

@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from lakehouse.reference import province_timezone
 from lakehouse.supply.route_time import (
     Conditions,
     crosses_sea,
     heuristic_hours,
     largest_rain,
-    timezone_of_origin,
     traffic_share,
     weather_share,
 )
@@ -47,7 +47,7 @@ def heuristic_row(delivery: Mapping[str, Any], rain: Rain) -> dict[str, Any]:
     departed = delivery["departed_at"]
     hours = None
     if departed and delivery["distance_km"]:
-        timezone = timezone_of_origin(codes[0])
+        timezone = province_timezone(codes[0])
         day = departed.astimezone(ZoneInfo(timezone)).date()
         conditions = Conditions(
             weather=weather_share(largest_rain(rain, codes, day)), traffic=traffic_share(departed, timezone)

@@ -119,7 +119,7 @@ def test_second_stream_exits_with_the_pid_of_the_first(stack: Stack):
 
 
 def test_killed_service_is_started_again(stack: Stack):
-    before = stack.kill("folder_watch")
+    before = stack.signal("folder_watch", signal.SIGKILL)
     eventually(lambda: stack.pid("folder_watch") not in (None, before))
 
 

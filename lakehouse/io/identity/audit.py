@@ -27,7 +27,6 @@ async def record(
     actor: str,
     action: str,
     object_: str | None = None,
-    outcome: str = "done",
     detail: Mapping[str, Any] | None = None,
 ) -> None:
     """Append an entry; it is stored together with the change that it is about, by the session's commit.
@@ -43,7 +42,7 @@ async def record(
         actor=actor,
         action=action,
         object=object_,
-        outcome=outcome,
+        outcome="done",
         detail=dict(detail or {}),
         previous_hash=last.hash if last else GENESIS,
     )

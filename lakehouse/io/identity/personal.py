@@ -143,10 +143,10 @@ async def mark_read(database: Database, owner: str, notification_id: str) -> boo
 def row_of(message: PersonalMessage, now: datetime, awaits_digest: bool = False) -> dict[str, Any]:
     """A new message as a row."""
     return {
-        "notification_id": message.message_id,
+        "notification_id": message.alert_id,
         "owner": message.owner,
-        "kind": message.kind,
-        "title": message.title[:200],
+        "kind": message.level,
+        "title": message.subject[:200],
         "body": message.body[:1000],
         "is_read": False,
         "awaits_digest": awaits_digest,

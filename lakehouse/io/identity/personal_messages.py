@@ -3,14 +3,14 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import and_, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from lakehouse.alerts.notices import PAGE
-from lakehouse.alerts.personal import SYMBOL_PAGE, MessageKind, PersonalMessage
+from lakehouse.alerts.personal import SYMBOL_PAGE, PersonalMessage
 from lakehouse.identity.roles import Role
 from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.personal import GIVEN, notification_item, row_of
@@ -142,13 +142,13 @@ async def new_messages(database: Database, messages: Sequence[PersonalMessage]) 
     """Those that are not stored: a stored one was queued before, or is part of a digest."""
     if not messages:
         return []
-    ids = [message.message_id for message in messages]
+    ids = [message.alert_id for message in messages]
     known: set[str] = set()
     async with database.reading() as session:
         for start in range(0, len(ids), MOST_IDS_PER_STATEMENT):
             part = Notification.notification_id.in_(ids[start : start + MOST_IDS_PER_STATEMENT])
             known.update(await session.scalars(select(Notification.notification_id).where(part)))
-    return [message for message in messages if message.message_id not in known]
+    return [message for message in messages if message.alert_id not in known]
 
 
 async def due_for_digest(
@@ -175,9 +175,8 @@ async def due_for_digest(
 
 def message_of(row: Notification) -> PersonalMessage:
     """A stored message; its page is that of its kind."""
-    kind = cast(MessageKind, row.kind)
-    page = PAGE if kind == "commodity" else SYMBOL_PAGE
-    return PersonalMessage(row.notification_id, row.owner, kind, row.title, row.body, page)
+    page = PAGE if row.kind == "commodity" else SYMBOL_PAGE
+    return PersonalMessage(row.notification_id, row.kind, row.title, row.body, page=page, owner=row.owner)
 
 
 async def leave_digest(database: Database, ids: Sequence[str]) -> None:
@@ -214,9 +213,9 @@ async def _insert(
     for message in messages:
         new = (
             insert(Notification)
-            .values(row_of(message, now, message.message_id in collected))
+            .values(row_of(message, now, message.alert_id in collected))
             .on_conflict_do_nothing()
         )
         if await session.scalar(new.returning(Notification.notification_id)) is not None:
-            added.add(message.message_id)
+            added.add(message.alert_id)
     return added

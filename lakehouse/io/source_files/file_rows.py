@@ -12,6 +12,7 @@ from lakehouse.reference import (
     market_id_of,
     markets,
     matching_key,
+    province_timezone,
     provinces,
     region_aliases,
 )
@@ -118,7 +119,7 @@ def zone_of(payload: Payload) -> str:
     """The time zone of the payload's region, else of its listed market, else Jakarta's."""
     market = markets().get(str(payload.get("market_id")))
     code = region_code_of(payload.get("region")) or (market.region_code if market else None)
-    return provinces()[code].timezone if code else DEFAULT_TIMEZONE
+    return province_timezone(code)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,13 @@ from fastapi import Path, Query, Response
 from pydantic import BaseModel, Field
 
 from conf.settings import settings
-from lakehouse.reference import DEFAULT_TIMEZONE
+from lakehouse.reference import DEFAULT_TIMEZONE, province_timezone
 from lakehouse.sentiment.daily import text_of
 from lakehouse.supply.disasters import disaster_on
 from lakehouse.supply.route_time import (
     DISASTERS,
     Conditions,
     base_hours,
-    timezone_of_origin,
     traffic_share,
     weather_share,
 )
@@ -58,7 +57,7 @@ def conditions_now(route: Route, weather: Snapshot, posts: Snapshot, now: dateti
     """
     codes = [code for code in (route["origin_region_code"], route["destination_region_code"]) if code]
     since = now - timedelta(days=settings().supply.news_days)
-    timezone = timezone_of_origin(route["origin_region_code"])
+    timezone = province_timezone(route["origin_region_code"])
     disaster = disaster_on(route["route_id"], codes, recent_texts(posts, since))
     return Conditions(
         weather=weather_share(newest_rain(weather, codes, since)),

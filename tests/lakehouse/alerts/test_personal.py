@@ -34,10 +34,10 @@ def test_message_is_in_the_language_of_its_reader_and_has_one_id_for_one_cause()
     alert = ALERT | {"condition": "above", "value": 99.5}
     english, indonesian = (symbol_message(alert, STATE, language) for language in ("en", "id"))
     assert english.body == "BTCUSDT costs 100, above 99.5, at 2026-11-21T01:00:00Z."
-    assert indonesian.title == "BTCUSDT di atas 99.5"
-    assert english.message_id == indonesian.message_id
+    assert indonesian.subject == "BTCUSDT di atas 99.5"
+    assert english.alert_id == indonesian.alert_id
     later = SymbolState(101.0, AT.replace(hour=2))
-    assert symbol_message(alert, later, "en").message_id != english.message_id
+    assert symbol_message(alert, later, "en").alert_id != english.alert_id
 
 
 def test_silent_source_reaches_no_level_and_a_higher_level_reaches_a_lower_one():

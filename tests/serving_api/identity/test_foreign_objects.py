@@ -98,7 +98,7 @@ def personal_objects(desk: Api) -> dict[str, Owned]:
     person = add_person(desk.stack, "own@example.id")
     add_person(desk.stack, "other@example.id")
     own, other = (sign_in(desk, f"{name}@example.id")["access_token"] for name in ("own", "other"))
-    notice = PersonalMessage("m1" + person[:30], person, "price", "COIN above 1", "It costs 2.")
+    notice = PersonalMessage("m1" + person[:30], "price", "COIN above 1", "It costs 2.", owner=person)
     in_store(desk.stack, lambda store: add_messages(store, [notice], datetime.now(UTC)))
     (listed,) = send(desk, "GET", "/api/v1/notifications", token=own).json()["items"]
     created = {

@@ -241,7 +241,7 @@ def test_alert_beyond_the_limit_of_a_person_is_refused(
 
 def test_notifications_are_read_by_their_owner_alone_and_once_for_a_cause(own: Api, person: Any):
     user_id, token = person
-    message = PersonalMessage("m1" + user_id[:30], user_id, "price", "BTCUSDT above 1", "It costs 2.")
+    message = PersonalMessage("m1" + user_id[:30], "price", "BTCUSDT above 1", "It costs 2.", owner=user_id)
 
     async def add_twice(database: Database) -> list[int]:
         now = datetime.now(UTC)

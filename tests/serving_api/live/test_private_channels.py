@@ -182,7 +182,7 @@ def test_notification_reaches_the_open_pages_of_its_owner_alone(running: ApiProc
             send(client, type="subscribe", channel="notifications")
             settled(client)
         owner_id = user_id_of(running, "notified@example.id")
-        message = PersonalMessage("n" + owner_id[:31], owner_id, "price", "BTC above 1", "It costs 2.")
+        message = PersonalMessage("n" + owner_id[:31], "price", "BTC above 1", "It costs 2.", owner=owner_id)
         people.in_store(running.stack, lambda store: add_messages(store, [message], datetime.now(UTC)))
         assert received(own, "notification")["data"]["title"] == "BTC above 1"
         assert "notification" not in types_of_news(foreign)

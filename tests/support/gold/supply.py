@@ -14,11 +14,11 @@ import pyarrow as pa
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.query import run_contract_sql
 from lakehouse.paths import view_name
+from lakehouse.reference import province_timezone
 from lakehouse.supply.route_time import (
     Conditions,
     crosses_sea,
     heuristic_hours,
-    timezone_of_origin,
     traffic_share,
     weather_share,
 )
@@ -114,7 +114,7 @@ def _route(reports: list[Row], rain: Mapping[tuple[str, date], float]) -> Row:
 
 def _with_heuristic(row: Row, rain: Mapping[tuple[str, date], float]) -> Row:
     codes = (row["origin_region_code"], row["destination_region_code"])
-    timezone = timezone_of_origin(codes[0])
+    timezone = province_timezone(codes[0])
     fallen = max(
         (rain.get((code, row["departed_at"].astimezone(ZoneInfo(timezone)).date()), 0.0) for code in codes),
         default=0.0,
