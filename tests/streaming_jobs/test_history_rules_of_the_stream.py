@@ -60,7 +60,7 @@ def identity_verdicts() -> list[set[str]]:
     senders = {"sender": ["s", "s"], "payload_hash": [1, 2]}
     narrow = pa.table({"event_id": ["a", "a"], **senders, "mask": pa.array([0, 0], pa.int64())})
     known = {PLACE: Known(TwoPayloads(), None)}
-    result = stream._by_ids(result_of("price", narrow, stream), [], {PLACE: np.arange(2)}, known)
+    result = stream._by_ids(result_of("price", narrow, stream), {PLACE: np.arange(2)}, known)
     return violated(result, stream)
 
 
@@ -92,7 +92,7 @@ def decision_on(offset: int, signature: str | None = None) -> dict[str, Any]:
 
 def decision_verdicts(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
     """A forged decision on a quarantined event, a signed one, a second one on it, one without a target."""
-    monkeypatch.setattr(decisions, "quarantined_rows", lambda *_: {QUARANTINED: {"event_id": "e"}})
+    monkeypatch.setattr(decisions, "quarantined_rows", lambda *_: {QUARANTINED: {"event_id": "e", "kind": "price"}})
     stream = Judge("decision", SigningKeys((KEY,)))
     rows = [decision_on(17, signature="0" * 64), decision_on(17), decision_on(17), decision_on(18)]
     schema = pa.Table.from_pylist([{**row, "other_headers": None} for row in rows]).schema
