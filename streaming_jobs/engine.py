@@ -23,9 +23,6 @@ class Engine(Protocol):
     def is_active(self) -> bool:
         """Whether it has not ended."""
 
-    def wait(self) -> None:
-        """Return when it has ended."""
-
     def stop(self) -> None:
         """Finish the batch under way, then end."""
 

@@ -14,9 +14,9 @@ from conf.runtime.logs import configure_logging
 from conf.runtime.process import Refused, stopped_by_signals, turn
 from conf.settings import settings
 from lakehouse.contracts.contract import ContractError, check_contracts
-from lakehouse.io.checkpoint import Batch, finished_batch, subscribed
+from lakehouse.io.checkpoint import Batch, finished_batch
 from lakehouse.io.delta import create_tables
-from lakehouse.io.kafka import create_topics, needed_topics, partition_bounds
+from lakehouse.io.kafka import create_topics, partition_bounds, subscribed
 from lakehouse.io.maintenance import Maintenance
 from lakehouse.io.process_status import STREAM_FAILURE, status_file
 from lakehouse.io.signing_keys import signing_keys
@@ -38,7 +38,7 @@ def wait_for_kafka(seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while True:
         try:
-            create_topics(needed_topics())
+            create_topics(subscribed())
             partition_bounds(subscribed())  # a broker that has just started lists topics earlier
             return
         except KafkaException as error:

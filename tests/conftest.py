@@ -8,7 +8,7 @@ from confluent_kafka import Message
 from pyspark.sql import SparkSession
 
 from conf.settings import settings
-from lakehouse.io.kafka import create_topics, needed_topics
+from lakehouse.io.kafka import create_topics, subscribed
 from scripts.stack.throwaway import Stack
 from streaming_jobs.spark.session import session
 from tests.support import forked_readers
@@ -56,7 +56,7 @@ def real_broker() -> Iterator[Broker]:
     running = start_real()
     with pytest.MonkeyPatch.context() as patch:
         _see(patch, running.stack)
-        create_topics(needed_topics())
+        create_topics(subscribed())
     settings.cache_clear()
     yield running
     running.stop()

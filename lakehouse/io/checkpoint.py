@@ -12,9 +12,8 @@ from confluent_kafka import KafkaException
 
 from conf.settings import settings
 from lakehouse.contracts.contract import contracts
-from lakehouse.event import topics
 from lakehouse.io.delta import BatchTag, Positions, append_rows, tags_of
-from lakehouse.io.kafka import any_is_open, partition_bounds
+from lakehouse.io.kafka import any_is_open, partition_bounds, subscribed
 from lakehouse.io.log_stamps import log_stamp
 
 BALANCE = "gold.balance"
@@ -127,11 +126,6 @@ def count_waiting(
         for topic, partitions in ends.items()
         for partition, end in partitions.items()
     )
-
-
-def subscribed() -> list[str]:
-    """Topics that the stream reads: one a kind, and those of older systems."""
-    return [*topics(), *settings().kafka.legacy_topics]
 
 
 def kafka_ends(bootstrap: str | None = None, of_topics: Sequence[str] | None = None) -> Positions | None:

@@ -132,8 +132,8 @@ def dead_letter_headers(door: str, reason: str, topic: str, listed: bool = True)
     return headers if listed else [*headers, ("listed", b"no")]
 
 
-def needed_topics() -> list[str]:
-    """Topics of the lake, and those of older systems (knob `kafka.legacy_topics`)."""
+def subscribed() -> list[str]:
+    """Topics that the stream reads: one a kind, and those of older systems (knob `kafka.legacy_topics`)."""
     return [*topics(), *settings().kafka.legacy_topics]
 
 

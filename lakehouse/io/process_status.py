@@ -20,10 +20,16 @@ GATEWAY = "gateway.json"
 COLLECTORS = "collectors.json"
 
 
-class StreamStatus(TypedDict):
-    """The stream after its newest batch. Times are UTC, RFC 3339."""
+class ProcessStatus(TypedDict):
+    """What the status of every process has. Times are UTC, RFC 3339."""
 
     pid: int
+    updated_at: str
+
+
+class StreamStatus(ProcessStatus):
+    """The stream after its newest batch."""
+
     stream_id: str
     rule_set: NotRequired[str]  # fingerprint of the rules by which it judges
     batch_id: int | None
@@ -33,7 +39,6 @@ class StreamStatus(TypedDict):
     positions: dict[str, dict[str, int]]  # topic -> partition -> next offset
     rows_total: dict[str, int]  # in, silver, quarantine, duplicates; since the process started
     oldest_received_at: NotRequired[str]  # first receipt among the newest batch's events
-    updated_at: str
 
 
 class StreamFailure(TypedDict):
@@ -53,36 +58,30 @@ class JobStatus(TypedDict):
     done_at: str | None  # end of the newest run that did not fail
 
 
-class BackgroundGoldStatus(TypedDict):
+class BackgroundGoldStatus(ProcessStatus):
     """The process that refreshes gold in the background."""
 
-    pid: int
     state: Literal["waiting", "running", "stopped"]
     rounds: int
     round_seconds: float | None
     jobs: dict[str, JobStatus]
-    updated_at: str
 
 
-class TrainerStatus(TypedDict):
+class TrainerStatus(ProcessStatus):
     """The process that starts training."""
 
-    pid: int
     state: Literal["waiting", "running", "stopped"]
     rounds: int
     round: dict[str, Any] | None  # arguments and reason of the round under way
     failure: str | None
-    updated_at: str
 
 
-class AlertWorkerStatus(TypedDict):
+class AlertWorkerStatus(ProcessStatus):
     """The process that sends alerts."""
 
-    pid: int
     state: Literal["running", "stopped"]
     channels: dict[str, str]  # channel -> on, mock or off
     deliveries: dict[str, dict[str, int]]  # channel -> state -> number of messages
-    updated_at: str
 
 
 class TrainingFaults(TypedDict):
@@ -93,15 +92,13 @@ class TrainingFaults(TypedDict):
     open: list[str]  # price, sales, worker: no later round has succeeded yet
 
 
-class GatewayStatus(TypedDict):
+class GatewayStatus(ProcessStatus):
     """The MQTT gateway, every few seconds. Counts begin with the process."""
 
-    pid: int
     connections: int
     messages: dict[str, int]  # accepted, dead_letter, refused, claimed, claim_refused
     connects: dict[str, int]  # admitted, unclaimed, refused
     task_restarts: NotRequired[dict[str, int]]  # endless work that failed and began again
-    updated_at: str
 
 
 class CollectedStatus(TypedDict):
@@ -121,13 +118,11 @@ class CollectedStatus(TypedDict):
     unknown_fields: list[str]  # of its newest rows: the source renamed or added them
 
 
-class CollectorsStatus(TypedDict):
+class CollectorsStatus(ProcessStatus):
     """The process that polls sources, after each poll."""
 
-    pid: int
     state: Literal["running", "stopped"]
     sources: dict[str, CollectedStatus]
-    updated_at: str
 
 
 def is_alive(status: Mapping[str, Any] | None) -> bool:

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaException
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from lakehouse.event import Event
-from lakehouse.io.kafka import create_topics, needed_topics
+from lakehouse.io.kafka import create_topics, subscribed
 from lakehouse.reference import commodities, markets
 from lakehouse.times import rfc3339
 from producers.publish import KafkaSink
@@ -79,7 +79,7 @@ def main(count: str, shape: str = "one_day", seed: str = "1") -> None:
         stop=stop_after_delay(60), wait=wait_fixed(0.5), retry=retry_if_exception_type(KafkaException)
     ):
         with attempt:
-            create_topics(needed_topics())
+            create_topics(subscribed())
     from scripts.bench.event_shapes import SHAPES  # which reads this module
 
     events = price_events(int(count), int(seed)) if shape == "one_day" else SHAPES[shape](int(count))

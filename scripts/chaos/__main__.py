@@ -82,8 +82,8 @@ def publish(stack: Stack, entries: list[Entry], window: float, tally: Tally) -> 
     ]
     for number, (device_id, secret) in enumerate(stack.devices(*MQTT_DEVICES).items()):
         share = with_repeated(mqtt[number :: len(MQTT_DEVICES)])
-        door = doors.MqttDoor(stack.mqtt_port, device_id, secret, tally.add)
-        works.append(partial(door.publish, share, rate(share)))
+        device = (stack.mqtt_port, device_id, secret, tally.add)
+        works.append(partial(doors.publish_mqtt, share, rate(share), *device))
     threads = [threading.Thread(target=tally.watch, args=(work,), daemon=True) for work in works]
     for thread in threads:
         thread.start()

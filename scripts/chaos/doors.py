@@ -1,23 +1,20 @@
 """Publish and decide planned entries by MQTT, HTTP or CSV at a pace, again and again until acknowledged."""
 
 import csv
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx2
-import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 
+from producers.simulate.simulator import MarketClient
 from scripts.chaos.plan import Entry
-from scripts.stack.patience import Patience, TimedOut, comes_true
+from scripts.stack.patience import Patience, TimedOut
 
 STUCK_SECONDS = 240.0  # without one acknowledgement
-STALLED_SECONDS = 8
+WINDOW = 50  # events of a device that are not acknowledged
 BATCH = 50
 ROWS_A_FILE = 200
 DECISION_SECONDS = 0.5  # between two rounds of the operator
@@ -44,86 +41,52 @@ class Pace:
         time.sleep(max(due - time.monotonic(), 0))
 
 
-class MqttDoor:
-    """A device with QoS 1. It reconnects when acknowledgements stop and repeats what was not acknowledged."""
+def publish_mqtt(
+    entries: Sequence[Entry],
+    per_second: float,
+    port: int,
+    device_id: str,
+    secret: str,
+    on_acknowledged: OnAcknowledged,
+) -> None:
+    """Publish as a device with QoS 1 until every entry is acknowledged. Raises TimedOut."""
+    client = MarketClient(device_id, secret)
+    pace = Pace(per_second)
+    patience = Patience(STUCK_SECONDS)
+    counted = 0
 
-    WINDOW = 50
-
-    def __init__(self, port: int, device_id: str, secret: str, on_acknowledged: OnAcknowledged) -> None:
-        self._port = port
-        self._device_id = device_id
-        self._secret = secret
-        self._on_acknowledged = on_acknowledged
-        self._lock = threading.Lock()
-        self._in_flight: dict[int, Entry] = {}
-        self._early: set[int] = set()  # acknowledged before paho's `publish` returned
-
-    def publish(self, entries: Sequence[Entry], per_second: float) -> None:
-        """Publish until every entry is acknowledged. Raises TimedOut."""
-        waiting = deque(entries)
-        pace = Pace(per_second)
-        patience = Patience(STUCK_SECONDS)
-        while waiting:
-            if patience.spent(len(waiting)):
-                raise TimedOut(f"MQTT: {waiting[0].event_id} and {len(waiting) - 1} more not acknowledged")
-            client = self._connect()
-            if client is None:
-                time.sleep(0.5)
-                continue
-            try:
-                self._pump(client, waiting, pace)
-            finally:
-                client.disconnect()
-                client.loop_stop()
-            with self._lock:  # send again what was not acknowledged, in order
-                waiting.extendleft(reversed(self._in_flight.values()))
-                self._in_flight.clear()
-                self._early.clear()
-
-    def _connect(self) -> mqtt.Client | None:
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2, client_id=f"chaos-{id(self):x}-{time.monotonic_ns():x}"
-        )
-        client.username_pw_set(self._device_id, self._secret)
-        client.on_publish = lambda c, data, mid, code, properties: self._acknowledged(mid)
-        client.max_inflight_messages_set(self.WINDOW)
-        try:
-            client.connect("127.0.0.1", self._port, keepalive=10)
-        except OSError:
-            return None
-        client.loop_start()
-        comes_true(client.is_connected, 5, 0.02)
-        return client
-
-    def _acknowledged(self, mid: int) -> None:
-        with self._lock:
-            known = self._in_flight.pop(mid, None)
-            if known is None:
-                self._early.add(mid)
-        if known:
-            self._on_acknowledged(1)
-
-    def _pump(self, client: mqtt.Client, waiting: deque[Entry], pace: Pace) -> None:
-        """Send until all is acknowledged, or the connection is lost or silent."""
-        patience = Patience(STALLED_SECONDS)
-        while client.is_connected() and (waiting or self._in_flight):
-            if patience.spent(len(self._in_flight)):
+    def wait_for_acknowledgements(most_open: int) -> None:
+        nonlocal counted
+        while True:
+            acknowledged = client.acknowledged
+            on_acknowledged(acknowledged - counted)
+            counted = acknowledged
+            if client.sent - acknowledged <= most_open:
                 return
-            if not waiting or len(self._in_flight) >= self.WINDOW:
-                time.sleep(0.01)
-                continue
+            if patience.spent(acknowledged):
+                raise TimedOut(f"MQTT: {client.sent - acknowledged} events not acknowledged")
+            time.sleep(0.01)
+
+    while not _is_connected(client, port):
+        if patience.spent(None):
+            raise TimedOut("MQTT: no gateway answers")
+        time.sleep(0.5)
+    try:
+        for entry in entries:
             pace.wait()
-            entry = waiting.popleft()
+            wait_for_acknowledgements(WINDOW - 1)
             market = entry.fields.get("market_id", "PASAR-001")
-            topic = f"lumbung/v1/{market}/{self._device_id}/{entry.kind}"
-            # Without our lock: paho holds its own while it reports an acknowledgement.
-            mid = client.publish(topic, entry.payload.encode(), qos=1).mid
-            with self._lock:
-                if mid in self._early:
-                    self._early.discard(mid)
-                    self._on_acknowledged(1)
-                else:
-                    self._in_flight[mid] = entry
+            client.publish(f"lumbung/v1/{market}/{device_id}/{entry.kind}", entry.payload.encode())
+        wait_for_acknowledgements(0)
+    finally:
+        client.close()
+
+
+def _is_connected(client: MarketClient, port: int) -> bool:
+    with suppress(OSError):  # the gateway is killed or restarting
+        client.connect("127.0.0.1", port)
+        return True
+    return False
 
 
 def publish_http(

@@ -10,7 +10,7 @@ import psutil
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.process import is_locked
 from conf.settings import settings
-from lakehouse.io.kafka import broker_answers, create_topics, needed_topics
+from lakehouse.io.kafka import broker_answers, create_topics, subscribed
 from lakehouse.io.small_databases import DamagedDatabaseError, refuse_damaged_databases
 from scripts.console import Steps, console
 from scripts.stack import ports, readiness, secrets_file, supervision
@@ -194,7 +194,7 @@ def _create_topics(steps: Steps) -> None:
     if not broker_answers():
         raise StackError(f"Kafka at {settings().kafka.bootstrap} does not answer", ExitCode.NOT_RUNNING)
     steps.update("topics", "creating missing topics")
-    created = create_topics(needed_topics())
+    created = create_topics(subscribed())
     steps.done("topics", f"{len(created)} created" if created else "all exist")
 
 

@@ -12,9 +12,9 @@ from conf.runtime.process import Refused
 from conf.runtime.status_files import read_json, write_json
 from conf.settings import settings
 from lakehouse.event import topics
-from lakehouse.io.checkpoint import finished_batch, note_position, subscribed
+from lakehouse.io.checkpoint import finished_batch, note_position
 from lakehouse.io.delta import BatchTag, Positions, read_columns
-from lakehouse.io.kafka import broker_ids, partition_bounds
+from lakehouse.io.kafka import broker_ids, partition_bounds, subscribed
 
 BEFORE_THE_FIRST = -1  # number of the batch that notes where a stream begins
 

@@ -18,7 +18,7 @@ from lakehouse.event import topics
 from lakehouse.io import checkpoint
 from lakehouse.io.checkpoint import Batch
 from lakehouse.io.delta import Positions
-from lakehouse.io.kafka import partition_bounds
+from lakehouse.io.kafka import partition_bounds, subscribed
 from streaming_jobs.batch import kafka_source
 from streaming_jobs.batch.batch_time import next_batch
 from streaming_jobs.batch.task import BatchTask, Written, judge_records
@@ -115,13 +115,6 @@ class EmbeddedEngine:
         """Whether the thread runs."""
         return self._thread is not None and self._thread.is_alive()
 
-    def wait(self) -> None:
-        """Return when the thread has ended. Raises its failure."""
-        if self._thread:
-            self._thread.join()
-        if self.failure:
-            raise self.failure
-
     def stop(self) -> None:
         """Finish the batch under way, then end."""
         self._stopping.set()
@@ -203,7 +196,7 @@ def take(feed: RecordFeed, older_topics: OlderTopics) -> tuple[pa.Table, Positio
 
 def newest_offsets() -> Positions:
     """The next offset of each partition that Kafka will give."""
-    bounds = partition_bounds(checkpoint.subscribed())
+    bounds = partition_bounds(subscribed())
     return {topic: {number: high for number, (_, high) in parts.items()} for topic, parts in bounds.items()}
 
 
@@ -219,7 +212,7 @@ def is_reached(last: Positions, positions: Positions) -> bool:
 def with_new_partitions(positions: Positions) -> Positions:
     """See `kafka_source.with_new_partitions`. While Kafka does not answer: the positions as given."""
     try:
-        return kafka_source.with_new_partitions(positions, partition_bounds(checkpoint.subscribed()))
+        return kafka_source.with_new_partitions(positions, partition_bounds(subscribed()))
     except KafkaException:
         return positions
 

@@ -3,17 +3,20 @@
 A silence of a source that was stated and ended is kept in gold.silences.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
+
+import pyarrow as pa
 
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import read_rows, shaped
 from streaming_jobs.gold.contract_sql import SqlJob
 from streaming_jobs.gold.driver import QUARANTINE, Change, News
+from streaming_jobs.gold.silent_series import ENDED, ended_silences
 
 TABLE = "gold.collector_freshness"
-ENDED = "gold.silences"
+KIND = "collector"  # of the series in gold.silences
 SILENCE = ("series_kind", "series_id", "last_event_time")  # what identifies a silence
 Row = dict[str, Any]
 
@@ -29,49 +32,38 @@ class CollectorFreshness(SqlJob):
 
     def compute(self, news: News) -> Iterator[Change]:
         """The silences that are over, then all rows."""
-        before = read_rows(TABLE).to_pylist()
+        before = as_series(read_rows(TABLE))
         for change in super().compute(news):
-            after = shaped(change.rows, self.contract).to_pylist()
-            lasting = {silence_key(row) for row in after if row["silent"]}
-            if any(row["silent"] and silence_key(row) not in lasting for row in before):
+            after = as_series(shaped(change.rows, self.contract))
+            if ended_silences(before, after, {}, news.upto):
                 yield from new_silences(ended_silences(before, after, first_batches(news), news.upto))
             yield change
 
 
-def first_batches(news: News) -> dict[str, datetime]:
-    """Source -> time of the batch with its first accepted event."""
-    first: dict[str, datetime] = {}
+def as_series(sources: pa.Table) -> list[Row]:
+    """Rows of the table as those of series that fall silent."""
+    return [
+        {
+            **row,
+            "series_kind": KIND,
+            "series_id": row["collector"],
+            "replayed": False,
+            "last_event_time": row["last_event_time"] or row["last_received_at"],
+        }
+        for row in sources.to_pylist()
+    ]
+
+
+def first_batches(news: News) -> dict[tuple[str, str], datetime]:
+    """Kind and name of a source -> time of the batch with its first accepted event."""
+    first: dict[tuple[str, str], datetime] = {}
     for table in contracts()[TABLE].reads:
         if table != QUARANTINE:
             rows = news.of(table).to_table(columns=["source", "ingested_at"])
             for row in rows.group_by("source").aggregate([("ingested_at", "min")]).to_pylist():
-                name = row["source"].removeprefix("collector:")
-                first[name] = min(row["ingested_at_min"], first.get(name, row["ingested_at_min"]))
+                key = (KIND, row["source"].removeprefix("collector:"))
+                first[key] = min(row["ingested_at_min"], first.get(key, row["ingested_at_min"]))
     return first
-
-
-def ended_silences(
-    before: Iterable[Row], after: Iterable[Row], ended_at: Mapping[str, datetime], upto: datetime
-) -> list[Row]:
-    """Rows of gold.silences: sources that were silent `before` and are not so any more `after`.
-
-    `ended_at`: time of the batch that ended the silence of a source; without one it is `upto`.
-    """
-    lasting = {silence_key(row) for row in after if row["silent"]}
-    return [
-        {
-            **dict(zip(SILENCE, silence_key(row), strict=True)),
-            "since": row["since"],
-            "ended_at": ended_at.get(row["collector"], upto),
-        }
-        for row in before
-        if row["silent"] and silence_key(row) not in lasting
-    ]
-
-
-def silence_key(row: Row) -> tuple[str, str, datetime]:
-    """What identifies a silence: the source and its last event."""
-    return "collector", row["collector"], row["last_event_time"] or row["last_received_at"]
 
 
 def new_silences(ended: list[Row]) -> Iterator[Change]:

@@ -115,7 +115,7 @@ class SqlJob(BatchJob):
         """
         contract = self.contract
         own = view_name(contract.table)
-        empty = empty_rows(contract.table)
+        empty = arrow_schema(contract).empty_table()
         new = self._new(news)
         if not contract.replace_by:
             before = empty if news.is_everything else read_rows(contract.table)
@@ -179,11 +179,6 @@ def given_views(sql: str, upto: datetime) -> Views:
     """What the SQL names and no table holds: the reference lists, and the time of the newest batch."""
     clock = pa.table({"newest_batch": pa.array([upto], pa.timestamp("us", "UTC"))})
     return {"clock": clock, **reference_tables(sql)}
-
-
-def empty_rows(table: str) -> pa.Table:
-    """No rows, in the schema of a table."""
-    return arrow_schema(contracts()[table]).empty_table()
 
 
 def sql_job(table: str) -> GoldJob:

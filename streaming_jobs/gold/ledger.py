@@ -2,9 +2,8 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -53,8 +52,7 @@ Draft = dict[str, Any]  # the columns of gold.ledger that `ChainState.append` ex
 Dated = tuple[datetime, Draft]  # a draft with the time of its batch or merge
 
 
-@dataclass(frozen=True)
-class FinishedBatch:
+class FinishedBatch(NamedTuple):
     """A finished batch: its time, its writer, its number, and how many events it brought."""
 
     time: datetime
@@ -153,10 +151,8 @@ class LedgerJob(GoldJob):
             .sort_by("ingested_at")
             .slice(0, MOST_BATCHES)
         )
-        return [
-            FinishedBatch(row["ingested_at"], row["stream_id"], row["batch_id"], row["rows_in_sum"])
-            for row in grouped.to_pylist()
-        ]
+        columns = (grouped[name].to_pylist() for name in (*key, "rows_in_sum"))
+        return list(map(FinishedBatch, *columns))
 
     def _merges(self, bound: BoundTable, upto: int) -> list[Dated]:
         """Drafts of the commits up to version `upto` that merged files of the table and are not recorded."""

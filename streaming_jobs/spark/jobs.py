@@ -51,7 +51,6 @@ BATCH_OPTIONS = {
     "adaptive.enabled": "true",
     "shuffle.partitions": "64",
     "codegen.wholeStage": "true",
-    "maxConcurrentOutputFileWriters": "0",  # one file at a time: each takes memory
 }
 
 

@@ -59,7 +59,6 @@ def session(app_name: str = "lumbung", master: str | None = None, cores_shuffle:
         "spark.databricks.delta.snapshotPartitions": "2",
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.streaming.noDataMicroBatches.enabled": "false",
-        "spark.sql.streaming.metricsEnabled": "false",
         # Pause between two looks for new offsets while there are no events; a batch that follows on another
         # does not wait. A look costs four requests per source: at the default of 10 ms an idle stack took 25
         # to 40 % of a core, at 250 ms 4 % for the looks alone.
@@ -68,16 +67,12 @@ def session(app_name: str = "lumbung", master: str | None = None, cores_shuffle:
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.databricks.delta.writeChecksumFile.enabled": "false",
         "spark.databricks.delta.autoCompact.enabled": "false",  # files are merged between batches
-        "spark.databricks.delta.stats.collect": "true",
-        "spark.sql.parquet.compression.codec": "snappy",
         # The default, INT96, has no statistics, and other readers take it as nanoseconds.
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         # Row rules are one wide projection: as a single generated method it is too large for the JIT and runs
         # interpreted.
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.inMemoryColumnarStorage.compressed": "false",  # a batch lives for a second
-        # Partitions of a batch are written without sorting it first.
-        "spark.sql.maxConcurrentOutputFileWriters": "64",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.cleaner.periodicGC.interval": "10min",

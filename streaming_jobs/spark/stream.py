@@ -185,11 +185,6 @@ class SparkEngine:
         """Whether the query runs."""
         return self._query is not None and self._query.isActive
 
-    def wait(self) -> None:
-        """Return when the query has ended. Raises StreamingQueryException when it failed."""
-        if self._query:
-            self._query.awaitTermination()
-
     def stop(self) -> None:
         """Stop the query."""
         if self._query:

@@ -15,7 +15,7 @@ from conf.settings import settings
 from lakehouse.contracts.contract import contracts
 from lakehouse.io import checkpoint
 from lakehouse.io.delta import clear_cache, open_table, table_exists, tags_of
-from lakehouse.io.kafka import broker_ids, partition_bounds
+from lakehouse.io.kafka import broker_ids, partition_bounds, subscribed
 from lakehouse.io.table_files import faults, remedy_of
 from streaming_jobs.batch import kafka_source
 from streaming_jobs.flows import appended, refreshed
@@ -183,7 +183,7 @@ def kafka_bounds() -> dict[str, dict[str, tuple[int, int]]]:
 def _answer(question: Callable[[Sequence[str]], Answer]) -> Answer:
     """Kafka's answer about the subscribed topics. Raises KafkaUnavailable."""
     try:
-        return question(checkpoint.subscribed())
+        return question(subscribed())
     except KafkaException as error:
         raise KafkaUnavailable(
             f"no answer from Kafka at {settings().kafka.bootstrap} ({error.args[0].str()}): "

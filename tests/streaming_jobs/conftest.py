@@ -14,9 +14,9 @@ from pyspark.sql import SparkSession
 
 from lakehouse.contracts.history_rules import signed_kinds
 from lakehouse.event import Event, event_id_of, kind_of_topic, lenient_payload
-from lakehouse.io.checkpoint import Batch, finished_batch, note_position, subscribed
+from lakehouse.io.checkpoint import Batch, finished_batch, note_position
 from lakehouse.io.delta import BatchTag, open_table
-from lakehouse.io.kafka import partition_of, producer_config
+from lakehouse.io.kafka import partition_of, producer_config, subscribed
 from lakehouse.io.signing_keys import signing_keys
 from lakehouse.times import rfc3339
 from streaming_jobs import run as running
@@ -31,6 +31,7 @@ from streaming_jobs.startup import checks
 from tests.conftest import Broker
 from tests.support import forked_readers
 from tests.support.empty_lake import copy_empty_tables
+from tests.support.waiting import eventually
 
 NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
 EARLIER = (NOW - timedelta(days=60)).replace(hour=3, minute=0, second=0)  # 10.00 in Jakarta, of the same day
@@ -120,14 +121,15 @@ class Stream:
         engine: Engine = SparkEngine(self.spark) if self.spark else EmbeddedEngine()
         stream = running.Stream(engine, once=True)
         try:
-            engine.wait()
+            eventually(lambda: not engine.is_active, seconds=600)
         finally:
             failure = stream.close()
             # Spark references its callback and the callback the query: a cycle through both languages that
             # no garbage collector frees.
             vars(stream).clear()
             vars(engine).clear()
-        assert failure is None
+        if failure:
+            raise failure
 
     def run_and_list(self) -> list[dict[str, int]]:
         """`run`; returns the number of records of each topic in each batch."""

@@ -6,8 +6,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from conf.runtime.process import Refused
-from lakehouse.io import checkpoint
-from lakehouse.io.kafka import broker_ids, client_config, create_topics, partition_bounds
+from lakehouse.io.kafka import broker_ids, client_config, create_topics, partition_bounds, subscribed
 from streaming_jobs.batch import kafka_source
 from streaming_jobs.repair.rebuild import rebuild_checkpoint
 from tests.streaming_jobs.conftest import Stream, price, rebuild_everything
@@ -64,7 +63,7 @@ def test_ids_of_kafka_are_adopted_when_none_are_noted(stream: Stream):
     stream.send(price("a"))
     stream.run()
     noted = kafka_source.noted_ids_file()
-    assert json.loads(noted.read_text())["ids"] == broker_ids(checkpoint.subscribed())
+    assert json.loads(noted.read_text())["ids"] == broker_ids(subscribed())
     noted.unlink()
     assert stream.refusal() == ""
     kafka_source.note_ids(stream.finished().stream_id)

@@ -236,14 +236,14 @@ async def withdraw_links(database: Database, user_id: str) -> None:
 
 async def end_access(session: AsyncSession, user_id: str) -> None:
     """Sign the person out everywhere and revoke all API keys."""
-    await end_sign_ins(session, user_id)
+    await end_sign_ins(session, user_id=user_id)
     current = update(ApiKey).where(ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
     await session.execute(current.values(revoked_at=datetime.now(UTC)))
 
 
-async def end_sign_ins(session: AsyncSession, user_id: str) -> None:
-    """Sign the person out everywhere."""
-    ended = update(SignIn).where(SignIn.user_id == user_id, SignIn.ended_at.is_(None))
+async def end_sign_ins(session: AsyncSession, **of: str) -> None:
+    """End the sign-ins of a `user_id`, or that of a `sign_in_id`."""
+    ended = update(SignIn).filter_by(**of, ended_at=None)
     await session.execute(ended.values(ended_at=datetime.now(UTC)))
 
 

@@ -1,5 +1,6 @@
 """Pages of accounts and of the audit, for administrators."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -26,12 +27,21 @@ async def newest_rows(
     order: tuple[InstrumentedAttribute[datetime], InstrumentedAttribute[str]],
     after: tuple[Any, ...] | None,
     limit: int,
-) -> list[Any]:
-    """Up to `limit` rows after a key (time, id), the newest first."""
+    item: Callable[[Any], dict[str, Any]],
+) -> list[Keyed]:
+    """Up to `limit` (sort key, item) after a key (time, id), the newest first."""
     if after is not None:
         query = query.where(tuple_(*order) < (datetime.fromisoformat(after[0]), after[1]))
+    query = query.order_by(*(column.desc() for column in order)).limit(limit)
+    time, id_ = (column.key for column in order)
     async with database.reading() as session:
-        return list(await session.scalars(query.order_by(*(column.desc() for column in order)).limit(limit)))
+        rows = list(await session.scalars(query))
+    return [((rfc3339(getattr(row, time)), getattr(row, id_)), item(row)) for row in rows]
+
+
+def equal(**wanted: str | bool | None) -> dict[str, Any]:
+    """The columns that must have a value, for `filter_by`; None: any value."""
+    return {name: value for name, value in wanted.items() if value is not None}
 
 
 async def page_of_accounts(
@@ -43,13 +53,8 @@ async def page_of_accounts(
     email: str | None = None,
 ) -> list[Keyed]:
     """Up to `limit` (sort key, item) after a key, the newest account first."""
-    query = select(User)
-    if role is not None:
-        query = query.where(User.role == role)
-    if email is not None:
-        query = query.where(User.email == email)
-    users = await newest_rows(database, query, (User.created_at, User.user_id), after, limit)
-    return [((rfc3339(user.created_at), user.user_id), account_item(user)) for user in users]
+    query = select(User).filter_by(**equal(role=role, email=email))
+    return await newest_rows(database, query, (User.created_at, User.user_id), after, limit, account_item)
 
 
 async def page_of_audit(
@@ -63,11 +68,7 @@ async def page_of_audit(
     end: datetime | None = None,
 ) -> list[Keyed]:
     """Up to `limit` (sort key, item) after a key, the newest entry first."""
-    query = select(AuditEntry).order_by(AuditEntry.index.desc()).limit(limit)
-    if actor is not None:
-        query = query.where(AuditEntry.actor == actor)
-    if action is not None:
-        query = query.where(AuditEntry.action == action)
+    query = select(AuditEntry).filter_by(**equal(actor=actor, action=action))
     if start is not None:
         query = query.where(AuditEntry.at >= start)
     if end is not None:
@@ -75,7 +76,7 @@ async def page_of_audit(
     if after is not None:
         query = query.where(AuditEntry.index < after[0])
     async with database.reading() as session:
-        entries = list(await session.scalars(query))
+        entries = list(await session.scalars(query.order_by(AuditEntry.index.desc()).limit(limit)))
     fields = ("actor", "action", "object", "outcome", "hash")
     return [
         ((entry.index,), {"at": utc_text(entry.at)} | {name: getattr(entry, name) for name in fields})

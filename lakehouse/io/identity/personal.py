@@ -15,9 +15,9 @@ from lakehouse.alerts.personal import PersonalMessage, SymbolState, is_met, symb
 from lakehouse.io.identity import recipients
 from lakehouse.io.identity.audit import record
 from lakehouse.io.identity.database import Database
-from lakehouse.io.identity.listings import Keyed, newest_rows
+from lakehouse.io.identity.listings import Keyed, equal, newest_rows
 from lakehouse.io.identity.tables import Notification, PersonalRecipient, PersonalSettings, SymbolAlert
-from lakehouse.times import rfc3339, utc_text
+from lakehouse.times import utc_text
 from lakehouse.translation import Language
 
 DEFAULTS: Mapping[str, Any] = {
@@ -175,20 +175,18 @@ async def page_of_alerts(
 ) -> list[Keyed]:
     """Up to `limit` (sort key, item) after a key, the newest alert first."""
     query = select(SymbolAlert).where(SymbolAlert.owner == owner)
-    rows = await newest_rows(database, query, (SymbolAlert.created_at, SymbolAlert.alert_id), after, limit)
-    return [((rfc3339(row.created_at), row.alert_id), alert_item(row)) for row in rows]
+    order = (SymbolAlert.created_at, SymbolAlert.alert_id)
+    return await newest_rows(database, query, order, after, limit, alert_item)
 
 
 async def page_of_notifications(
     database: Database, owner: str, unread: bool | None, after: tuple[Any, ...] | None, limit: int
 ) -> list[Keyed]:
     """Up to `limit` (sort key, item) after a key, the newest notification first."""
-    query = select(Notification).where(Notification.owner == owner)
-    if unread is not None:
-        query = query.where(Notification.is_read.is_(not unread))
+    is_read = None if unread is None else not unread
+    query = select(Notification).filter_by(owner=owner, **equal(is_read=is_read))
     order = (Notification.created_at, Notification.notification_id)
-    rows = await newest_rows(database, query, order, after, limit)
-    return [((rfc3339(row.created_at), row.notification_id), notification_item(row)) for row in rows]
+    return await newest_rows(database, query, order, after, limit, notification_item)
 
 
 async def export(session: AsyncSession, owner: str) -> dict[str, Any]:

@@ -124,7 +124,7 @@ class SignIns:
             if sign_in is not None and user is not None and is_valid(sign_in, user, now):
                 return await self._continue(session, user, sign_in)
             if not spent:
-                await _end(session, claims.sid)
+                await end_sign_ins(session, sign_in_id=claims.sid)
         raise RefreshRefused
 
     async def confirm(self, user: User, password: str) -> None:
@@ -157,10 +157,10 @@ class SignIns:
         """End one sign-in, or all of the person."""
         async with self._database.writing() as session:
             if sign_in_id is None:
-                await end_sign_ins(session, user_id)
+                await end_sign_ins(session, user_id=user_id)
                 await record(session, user_id, "user.sign-out-everywhere", user_id)
             else:
-                await _end(session, sign_in_id)
+                await end_sign_ins(session, sign_in_id=sign_in_id)
 
     async def _spend(self, session: AsyncSession, jti: str) -> bool:
         """Whether this request is the first one that spends the token."""
@@ -227,8 +227,3 @@ def wait_after(failures: int) -> timedelta:
 def is_valid(sign_in: SignIn, user: User, now: datetime) -> bool:
     """Whether a sign-in has not ended and its person may sign in."""
     return sign_in.ended_at is None and sign_in.expires_at > now and not user.disabled
-
-
-async def _end(session: AsyncSession, sign_in_id: str) -> None:
-    ended = update(SignIn).where(SignIn.sign_in_id == sign_in_id, SignIn.ended_at.is_(None))
-    await session.execute(ended.values(ended_at=datetime.now(UTC)))

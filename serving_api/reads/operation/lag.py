@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 
 from conf.settings import settings
-from lakehouse.io.checkpoint import count_waiting, subscribed
+from lakehouse.io.checkpoint import count_waiting
+from lakehouse.io.kafka import subscribed
 
 log = logging.getLogger("lumbung.api")
 PAUSE_SECONDS = 2.0  # a count takes 0.1 s, 7 ms of it CPU time, 14 ms after a batch

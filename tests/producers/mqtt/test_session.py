@@ -25,7 +25,7 @@ from tests.support.waiting import eventually
 @contextmanager
 def gateway(*devices: str, **knobs: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A gateway of the home in the environment, and its port. `devices`: active ones of PASAR-001."""
-    (port,) = free_ports(1)
+    port = int(knobs.get("LUMBUNG_MQTT__PORT") or free_ports(1)[0])
     provide("DEV-1", *devices, url=identity_url())
     environment = {**os.environ, "LUMBUNG_MQTT__PORT": str(port), **knobs}
     running = subprocess.Popen([sys.executable, "-m", "producers.mqtt.gateway"], cwd=REPO, env=environment)

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from confluent_kafka.admin import AdminClient
 
 from conf.settings import REPO
-from lakehouse.io.kafka import bounds_by, client_config, needed_topics
+from lakehouse.io.kafka import bounds_by, client_config, subscribed
 from scripts.stack.throwaway import Stack
 from tests.support.waiting import eventually
 
@@ -64,7 +64,7 @@ class Broker:
 
     def ends(self, *topics: str) -> Ends:
         """Next offset of every partition of the topics; of all our topics without any."""
-        bounds = bounds_by(self._admin, topics or needed_topics())
+        bounds = bounds_by(self._admin, topics or subscribed())
         return {
             (topic, int(part)): following
             for topic, parts in bounds.items()
@@ -125,7 +125,7 @@ def start_mock() -> Broker:
     assert process.stdout is not None
     stack.bootstrap = stack.env[ADDRESS] = process.stdout.readline().strip()
     admin = AdminClient(client_config(stack.bootstrap))
-    for topic in needed_topics():
+    for topic in subscribed():
         admin.list_topics(topic, timeout=ANSWER_SECONDS)  # makes it
     return Broker(process, stack)
 
