@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -108,22 +108,13 @@ def fail(job_id: str, detail: str) -> None:
     _end(job_id, "failed", None, None, detail[:1000])
 
 
-def finished(kind: JobKind, owner: str, request: Mapping[str, Any]) -> PersonalJob:
-    """A job that was run at once, without a result and not stored yet."""
-    now = datetime.now(UTC)
-    return PersonalJob(
-        secrets.token_hex(16), kind, owner, "succeeded", dict(request), None, None, None, now, now
-    )
-
-
-def store(job: PersonalJob) -> None:
-    """Keep a job that was run at once."""
-    values = (
-        *(job.job_id, job.kind, job.owner, job.status, json.dumps(job.request), json.dumps(job.result)),
-        *(job.run_id, job.detail, _text(job.created_at), _text(job.finished_at or job.created_at)),
-    )
-    with _store() as connection:
-        connection.execute(
+def keep(kind: JobKind, owner: str, request: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+    """Store a job that was run at once, with its result."""
+    now = now_text()
+    texts = (json.dumps(request), json.dumps(result))
+    values = (secrets.token_hex(16), kind, owner, "succeeded", *texts, None, None, now, now)
+    with _store() as store:
+        store.execute(
             f"insert into personal_jobs ({COLUMNS}) values ({', '.join('?' * len(values))})", values
         )
 
@@ -175,7 +166,3 @@ def _first(store: sqlite3.Connection, condition: str, *values: str) -> PersonalJ
 
 def _job(row: tuple[Any, ...]) -> PersonalJob:
     return PersonalJob(**parsed(row, COLUMNS, ("request", "result")))
-
-
-def _text(time: datetime) -> str:
-    return time.isoformat(timespec="microseconds")

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -82,8 +81,7 @@ def tested(requests: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         trials |= test.trials
     for request, series, test in tests:
         result = result_of_test(request, series, test, trials)
-        job = personal_jobs.finished("backtest", OWNER, request)
-        personal_jobs.store(replace(job, result=result))
+        personal_jobs.keep("backtest", OWNER, request, result)
         results[request["symbol"]] = result
     return results
 
