@@ -92,7 +92,9 @@ def decision_on(offset: int, signature: str | None = None) -> dict[str, Any]:
 
 def decision_verdicts(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
     """A forged decision on a quarantined event, a signed one, a second one on it, one without a target."""
-    monkeypatch.setattr(decisions, "quarantined_rows", lambda *_: {QUARANTINED: {"event_id": "e", "kind": "price"}})
+    monkeypatch.setattr(
+        decisions, "quarantined_rows", lambda *_: {QUARANTINED: {"event_id": "e", "kind": "price"}}
+    )
     stream = Judge("decision", SigningKeys((KEY,)))
     rows = [decision_on(17, signature="0" * 64), decision_on(17), decision_on(17), decision_on(18)]
     schema = pa.Table.from_pylist([{**row, "other_headers": None} for row in rows]).schema
