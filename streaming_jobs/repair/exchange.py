@@ -20,7 +20,7 @@ from streaming_jobs.gold.driver import BALANCE, QUARANTINE, among, literal
 COUNTS = "gold.data_quality"  # has no time of its batches
 VERDICTS = "silver.price_verdicts"
 # Columns that do not count: by which rules a verdict was reached that is the same by other rules.
-UNCOMPARED = ("rule_set",)
+UNCOMPARED = ("rule_set", "thresholds")
 
 
 @dataclass(frozen=True)
