@@ -10,13 +10,13 @@ from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 import typer
 
 from conf.runtime.exit_codes import ExitCode
-from conf.settings import REPO, child_environment, settings
+from conf.settings import REPO, child_environment, knob_variables, settings, take_knobs
 from lakehouse.io import checkpoint
 from lakehouse.io.delta import Positions, open_if_exists
 from lakehouse.io.process_status import stream_status, trainer_status
@@ -55,9 +55,15 @@ def demo(
     ] = None,
     speed: Annotated[str, typer.Option(help="event time per second (1d/s, 12h/s) or max")] = "max",
     detach: Annotated[bool, typer.Option(help="return and leave the stack running")] = False,
+    engine: Annotated[
+        Literal["embedded", "spark"] | None,
+        typer.Option(help="what runs the stream, instead of the knob stream.engine"),
+    ] = None,
 ) -> None:
     """Start the stack, feed sample data, show the first price and the balance. Ctrl-C stops the stack."""
     started = time.monotonic()
+    if engine:
+        take_knobs(knob_variables() | {"LUMBUNG_STREAM__ENGINE": engine})
     source = settings().called_from / replay if replay else None
     if source and not source.exists():
         fail(f"{source} does not exist", ExitCode.USAGE)

@@ -15,6 +15,7 @@ import typer
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.logs import configure_logging
 from conf.runtime.process import Refused
+from conf.settings import knob_variables, take_knobs
 from lakehouse.contracts.contract import kinds
 from lakehouse.io import checkpoint
 from lakehouse.io.checkpoint import note_position
@@ -146,7 +147,8 @@ def main(
 
 
 def on_spark(scope: Scope, dry_run: bool) -> Rebuilt:
-    """`rebuild_silver_now`, judged by executors."""
+    """`rebuild_silver_now`, judged by executors, whatever runs the stream."""
+    take_knobs(knob_variables() | {"LUMBUNG_STREAM__ENGINE": "spark"})
     checks.refuse_unshared_lake()
     from streaming_jobs.spark import jobs  # seconds to import
 

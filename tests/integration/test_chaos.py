@@ -89,7 +89,7 @@ def test_nothing_is_lost_or_doubled_when_broker_gateway_and_reader_are_killed():
 @pytest.mark.timeout(600)
 def test_nothing_is_lost_or_doubled_when_every_part_is_killed_paused_or_sees_the_clock_step():
     options = ("--kills", "6", "--pauses", "1", "--clock-steps", "2")
-    prove("--events", "20000", "--seed", "1", *options)
+    prove("--events", "20000", "--seed", "1", *options, LUMBUNG_STREAM__ENGINE="spark")
 
 
 @pytest.mark.slow

@@ -251,7 +251,11 @@ def run_with_halted_drivers(homes: Collection[Home], folder: Path) -> None:
 def test_engines_write_the_same_rows(real_broker: Broker, home: Path, request: pytest.FixtureRequest):
     draw = random.Random(1)
     topics = Topics()
-    shared = {"LUMBUNG_LAKE__SHARED_PATH": "true", "LUMBUNG_STREAM__SPARK": json.dumps(HEARTBEATS)}
+    on_spark = {"LUMBUNG_STREAM__ENGINE": "spark"}
+    shared = on_spark | {
+        "LUMBUNG_LAKE__SHARED_PATH": "true",
+        "LUMBUNG_STREAM__SPARK": json.dumps(HEARTBEATS),
+    }
     with cluster(home / "cluster", workers=2) as spark:
         homes = {
             "embedded": Home(home / "embedded", real_broker, LUMBUNG_STREAM__ENGINE="embedded"),
@@ -260,7 +264,8 @@ def test_engines_write_the_same_rows(real_broker: Broker, home: Path, request: p
         if request.config.option.slow:
             for cores in (1, 2):
                 master = f"local[{cores}]"
-                homes[master] = Home(home / f"local-{cores}", real_broker, LUMBUNG_STREAM__MASTER=master)
+                knobs = on_spark | {"LUMBUNG_STREAM__MASTER": master}
+                homes[master] = Home(home / f"local-{cores}", real_broker, **knobs)
         events = [*prices(draw, 900), *others(draw, 100)]
         topics.send(events)
         for name, each in homes.items():

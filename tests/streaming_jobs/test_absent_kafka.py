@@ -49,6 +49,7 @@ def test_disagreement_wins_over_an_absent_kafka(stream: Stream, monkeypatch: pyt
 
 
 def test_cluster_without_a_shared_lake_is_refused(lone_home: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LUMBUNG_STREAM__ENGINE", "spark")
     monkeypatch.setenv("LUMBUNG_STREAM__MASTER", "spark://127.0.0.1:7077")
     settings.cache_clear()
     with pytest.raises(Refused, match=r"is a folder of this machine: .*lake\.shared_path: true") as refusal:
