@@ -147,7 +147,7 @@ def test_batch_whose_records_kafka_no_longer_holds_is_not_finished(embedded: Str
     beyond = {
         topic: {number: last + 50 for number, last in numbers.items()} for topic, numbers in begin.items()
     }
-    with pytest.raises(RuntimeError, match=r"the batch reached \d+, but lumbung\..* ends at"):
+    with pytest.raises(RuntimeError, match=r"the batch reached \d+, but \S+/\d+ ends at"):
         read_range(begin, beyond, threading.Event())
 
 
