@@ -153,9 +153,10 @@ def _reasons(result: KindResult, rules: tuple[Rule, ...], row: int) -> tuple[Rea
     judgement = result.judgement
     if judgement is None:
         return errors, warnings
-    for name, flags in judgement.violated.items():
-        rule = next(rule for rule in rules if rule.name == name)
-        if flags[row] and int(result.mask[row]) & bit_of(rules, name):
-            reason = {"rule": name, "severity": rule.severity, "message": judgement.message(name, row)}
+    for bit, rule in enumerate(rules):
+        flags = judgement.violated.get(rule.name)
+        if flags is not None and flags[row] and int(result.mask[row]) & (1 << bit):
+            message = judgement.message(rule.name, row)
+            reason = {"rule": rule.name, "severity": rule.severity, "message": message}
             (errors if rule.severity == "error" else warnings).append(reason)
     return errors, warnings

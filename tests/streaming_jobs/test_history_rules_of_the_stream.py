@@ -1,21 +1,25 @@
 """Rules that the stream evaluates (identity of events, decisions) follow the checks in their YAML."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from conf.settings import settings
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts import history_rules as history_rules_module
 from lakehouse.contracts.contract import contracts, every_kind, kinds
 from lakehouse.contracts.rule_masks import mask_of, names_in
 from lakehouse.signatures import SigningKeys, signature_of
-from streaming_jobs.batch import decisions, judge
+from lakehouse.validation import Judgement
+from lakehouse.verdicts.rows import rules_of
+from streaming_jobs.batch import decisions, judge, row_outcomes
 from streaming_jobs.batch.decisions import DecisionResolver
 from streaming_jobs.batch.event_ids import CONFLICT, NEW, Classified
-from streaming_jobs.batch.judge import Judge, Known
+from streaming_jobs.batch.judge import Judge, Known, joined
 from streaming_jobs.batch.kind_result import KindResult
 
 KEY = "k" * 32
@@ -143,3 +147,22 @@ def test_every_rule_that_reads_the_stream_is_evaluated_from_its_check():
     }
     assert common == {"id_conflict"} and own <= evaluated
     assert set(history_rules_module.signed_kinds()) == {"alert", "decision", "ledger"}
+
+
+def test_reasons_have_the_order_of_the_contract_whatever_other_partitions_violate():
+    """A batch of two partitions, of which the first violates a later rule only."""
+    rules = rules_of("price", settings().rule_values())
+    later, both = ["outlier_residual"], ["price_out_of_range", "outlier_residual"]
+    flags = np.ones(1, dtype=np.bool_)
+    parts = [
+        (np.array([nth]), Judgement(dict.fromkeys(names, flags), lambda name, row: name))
+        for nth, names in enumerate((later, both))
+    ]
+    mask = np.array([mask_of(rules, "error")] * 2)
+    nothing = pa.table({"event_id": pa.array(["a", "b"])})
+    result = SimpleNamespace(mask=mask, events=nothing, judgement=joined(parts, 2))
+    reasons = [
+        [reason["rule"] for reason in row_outcomes._reasons(result, rules, row)[0] if reason["rule"] in both]
+        for row in (0, 1)
+    ]
+    assert reasons == [later, both]
