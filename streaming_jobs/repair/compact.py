@@ -37,6 +37,7 @@ def main(
         raise typer.Exit(ExitCode.USAGE)
     with ExitStack() as held:
         try:
+            held.enter_context(checks.repair_lock())
             held.enter_context(checks.lock())
             held.enter_context(runner.lock())
         except Refused as refusal:

@@ -128,6 +128,7 @@ def main(
                 print(line)
             return
         with ExitStack() as locks:
+            locks.enter_context(checks.repair_lock())
             locks.enter_context(checks.lock())
             if what == "gold":
                 locks.enter_context(runner.lock())

@@ -66,6 +66,7 @@ from streaming_jobs.startup.heal import start_over
 
 log = logging.getLogger("lumbung.rebuild")
 console = Terminal()
+FEW_EVENTS = 1000  # are judged while the stream waits
 REBUILT_STREAM = "rebuilt"  # stream id of batches whose own is no longer known
 
 
@@ -149,6 +150,11 @@ class Rebuild:
         self._newest: dict[Place, datetime] = {}
         self._parts = 0
         known = list(self._known())
+        if known and tasks and settings().stream.on_cluster and "://" in settings().lake_root:
+            raise Refused(
+                "executors do not share what is known of earlier events, or of ids in two partitions, with a "
+                "lake on an object store: leave out --engine spark"
+            )
         remove_written_again()
         with written_again():
             for table in scope.tables:
@@ -257,9 +263,10 @@ class Rebuild:
 def rebuild_silver_now(scope: Scope, dry_run: bool, tasks: Tasks | None = None) -> Rebuilt:
     """`rebuild_silver`, with or without a stream that runs. Raises Refused when it cannot be done now.
 
-    Without it, damaged tables are written again. Without a process that refreshes gold, this one does.
+    Without it, damaged tables are written again, and gold is refreshed unless a process does that.
     """
     with ExitStack() as locks:
+        locks.enter_context(checks.repair_lock())  # the lock of the stream then is the stream's
         stream_runs = not _held(locks, checks.lock)
         if stream_runs:
             refuse_other_rules()
@@ -271,7 +278,7 @@ def rebuild_silver_now(scope: Scope, dry_run: bool, tasks: Tasks | None = None) 
             raise Refused("tables are incomplete: run ./run.sh rebuild silver without --kind and --from")
         create_tables()
         rebuilt = rebuild_silver(scope, dry_run, stream_runs, tasks)
-        if not dry_run and _held(locks, runner.lock):
+        if not dry_run and not stream_runs and _held(locks, runner.lock):
             refresh_gold()
     return rebuilt
 
@@ -309,19 +316,16 @@ def rebuild_silver(scope: Scope, dry_run: bool, stream_runs: bool, tasks: Tasks 
         events = 0
         changed: list[ChangedPart] = []
         if stream_runs:
-            most = settings().stream.max_events_per_batch
-            while True:
-                finished = checkpoint.finished_batch()
-                events += (new := rebuild.judge_new(finished.time if finished else EPOCH))
-                if new < most:
-                    break
+            events = judge_while_it_runs(rebuild)
             changed = differences(rebuild.scope)
             if dry_run:
                 return Rebuilt(events, changed)
         failpoint("rebuild.before_turn")
         with turn(BATCH_TURN):
-            if stream_runs and checkpoint.batch_under_way():
-                raise Refused("a batch was interrupted: run this again when the stream has finished it")
+            if stream_runs:
+                refuse_other_rules()  # it may have started again
+                if checkpoint.batch_under_way():
+                    raise Refused("a batch was interrupted: run this again when the stream has finished it")
             since = max(scope.since, rebuild.scope.upto + timedelta(microseconds=1))
             events += rebuild.judge_new(None)
             changed = joined([*changed, *differences(replace(rebuild.scope, since=since))])
@@ -330,6 +334,15 @@ def rebuild_silver(scope: Scope, dry_run: bool, stream_runs: bool, tasks: Tasks 
         return Rebuilt(events, changed)
     finally:
         remove_written_again()
+
+
+def judge_while_it_runs(rebuild: Rebuild) -> int:
+    """Judge what finished batches hold, until few events are left or they grow fewer no more."""
+    counts: list[int] = []
+    while len(counts) < 2 or FEW_EVENTS < counts[-1] <= counts[-2] / 2:
+        finished = checkpoint.finished_batch()
+        counts.append(rebuild.judge_new(finished.time if finished else EPOCH))
+    return sum(counts)
 
 
 def exchange_all(changed: list[ChangedPart], scope: Scope, stream_runs: bool) -> None:
@@ -341,10 +354,11 @@ def exchange_all(changed: list[ChangedPart], scope: Scope, stream_runs: bool) ->
     state = noted_state()
     newest = BatchTag.of(state["newest"]) if state["newest"] else None
     is_repair = scope.is_everything and not stream_runs
-    if not changed and not is_repair and not checkpoint.batch_under_way():
+    file = checks.rebuilding_file()
+    if not (changed or is_repair or file.exists() or checkpoint.batch_under_way()):
         return
-    if not read_json(checks.rebuilding_file()):
-        write_json(checks.rebuilding_file(), {})
+    if not file.exists():
+        write_json(file, {})
     rebuilt = (datetime.now(UTC) - EPOCH) // timedelta(microseconds=1)
     tag = replace(newest, offsets={}).text() if newest else "{}"
     for difference in changed:
@@ -363,7 +377,7 @@ def exchange_all(changed: list[ChangedPart], scope: Scope, stream_runs: bool) ->
                 exchange(difference, scope, newest, rebuilt, tag)
         replace_rows(BALANCE, [], tag, "false", batch=newest, rebuilt=rebuilt)  # also when it does not differ
     forget_saved()
-    checks.rebuilding_file().unlink()
+    file.unlink()
 
 
 def refresh_gold() -> None:

@@ -49,6 +49,11 @@ def lock() -> IO[str]:
     return hold("stream", "another stream writes these tables; stop it with ./run.sh down")
 
 
+def repair_lock() -> IO[str]:
+    """Hold the lock of the one repair of tables. Raises Refused with the holder's pid."""
+    return hold("repair", "another rebuild or compact runs; wait until it has ended")
+
+
 def refuse_unshared_lake() -> None:
     """Raises Refused when executors would write files where no other machine reads them."""
     knobs = settings()

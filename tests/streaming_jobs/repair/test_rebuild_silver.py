@@ -192,6 +192,16 @@ def test_while_the_stream_runs(judged_by_other_rules: Stream, monkeypatch: pytes
     assert rebuild_silver_now(Scope.of(), dry_run=True).differences == []
 
 
+def test_killed_rebuild_of_nothing_more_is_finished(judged_by_other_rules: Stream):
+    """Killed after the last exchange."""
+    judged_by_other_rules.run()  # by today's rules
+    rebuild_silver_now(Scope.of(), dry_run=False)
+    checks.rebuilding_file().write_text("{}")
+    with checks.lock():
+        rebuilt = rebuild_silver.rebuild_silver(Scope.of(), dry_run=False, stream_runs=True, tasks=None)
+    assert rebuilt.differences == [] and judged_by_other_rules.refusal() == ""
+
+
 def test_while_a_stream_runs_by_other_rules_it_is_refused(
     judged_by_other_rules: Stream, monkeypatch: pytest.MonkeyPatch
 ):
@@ -199,3 +209,23 @@ def test_while_a_stream_runs_by_other_rules_it_is_refused(
         judge_by(monkeypatch, 200)
         with pytest.raises(checks.Refused, match="other rules"):
             rebuild_silver_now(Scope.of("price"), dry_run=False)
+
+
+def test_while_another_repair_runs_it_is_refused(judged_by_other_rules: Stream):
+    """Two of them would share a lake, and the lock of the stream is not the stream's meanwhile."""
+    with checks.repair_lock(), pytest.raises(checks.Refused, match="another rebuild or compact runs"):
+        rebuild_silver_now(Scope.of("price"), dry_run=True)
+
+
+def test_events_are_judged_until_few_are_left(monkeypatch: pytest.MonkeyPatch):
+    class Judged:
+        def __init__(self, *counts: int) -> None:
+            self._counts = list(counts)
+
+        def judge_new(self, upto: datetime) -> int:
+            return self._counts.pop(0)
+
+    monkeypatch.setattr(rebuild_silver.checkpoint, "finished_batch", lambda: None)
+    for counts in ((50_000, 3_000, 200), (50_000, 40_000), (10, 0)):
+        judged = Judged(*counts)
+        assert rebuild_silver.judge_while_it_runs(judged) == sum(counts)
