@@ -19,7 +19,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from conf.settings import settings
-from lakehouse.arrow import arrow_schema, column_comment, creation, missing_columns
+from lakehouse.arrow import KEPT_LOG, LOG_RETENTION, arrow_schema, column_comment, creation, missing_columns
 from lakehouse.contracts.contract import Contract, contracts
 from lakehouse.paths import table_path
 
@@ -86,9 +86,18 @@ def cached_table(table: str) -> DeltaTable:
     cached = _cache.get(uri)
     if cached is None:
         cached = _cache[uri] = StoredTable(uri)
-    else:
+    elif not _is_newest(cached, uri):
         cached.update_incremental()
     return cached
+
+
+def _is_newest(opened: DeltaTable, uri: str) -> bool:
+    """Whether no version follows, for two system calls: an update lists the log, 1 ms for 1,000 commits."""
+    if "://" in uri:
+        return False
+    own, next_one = (f"{uri}/_delta_log/{opened.version() + nth:020}.json" for nth in (0, 1))
+    # Commits are removed oldest first: while its own is there, so is the next one.
+    return os.path.exists(own) and not os.path.exists(next_one)  # noqa: PTH110 (pathlib takes thrice as long)
 
 
 def written_version(table: str) -> int:
@@ -137,6 +146,8 @@ def ensure_table(table: str) -> DeltaTable:
         if is_computed_again(contract):
             log.warning("%s has columns that its rows lack: it is emptied and written again", table)
             empty_table(table)
+    if existing.metadata().configuration.get(LOG_RETENTION) != KEPT_LOG:
+        existing.alter.set_table_properties({LOG_RETENTION: KEPT_LOG})
     for column in contract.columns:
         comment = column_comment(column)
         if column.name in current and current[column.name].metadata.get("comment") != comment:
@@ -202,16 +213,6 @@ def tags_of(table: str, limit: int = LOOK_BACK_COMMITS, root: str | None = None)
         if tag:
             tags.append({**tag, "version": commit["version"]})
     return tags
-
-
-def has_new_columns(table: str) -> bool:
-    """Whether columns were added after the newest commit with a batch tag: its rows are null there."""
-    for commit in open_table(table).history(LOOK_BACK_COMMITS):
-        if commit["operation"] == "ADD COLUMN":
-            return True
-        if tag_of_commit(commit):
-            return False
-    return False
 
 
 def tag_of_commit(commit: dict[str, Any]) -> dict[str, Any] | None:
@@ -331,14 +332,17 @@ def compact(table: str) -> dict[str, Any]:
 
 
 def vacuum(table: str) -> int:
-    """Remove files that no version within the retention needs, and old log entries; returns their number."""
+    """Remove files that no version within the retention needs; returns their number."""
     opened = open_table(table)
     hours = contracts()[table].retention_hours
     # `full` also lists the folder: files of a task or stream that ended before their commit stand in no log.
     removed = opened.vacuum(retention_hours=hours, dry_run=False, enforce_retention_duration=False, full=True)
-    opened.create_checkpoint()
-    opened.cleanup_metadata()
     return len(removed)
+
+
+def clean_log(table: str) -> None:
+    """Remove commits below the newest checkpoint that are older than KEPT_LOG: every commit lists the log."""
+    cached_table(table).cleanup_metadata()
 
 
 def _write(
@@ -392,4 +396,5 @@ def _maintain(table: str) -> None:
         began = time.monotonic()
         compact(table)
         vacuum(table)
+        clean_log(table)
         log.info("%s: compacted in %.2f s", table, time.monotonic() - began)

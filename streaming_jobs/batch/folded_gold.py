@@ -7,7 +7,16 @@ import pyarrow as pa
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import Contract
 from lakehouse.io.checkpoint import batch_under_way
-from lakehouse.io.delta import BatchTag, has_new_columns, open_table, read_rows, replace_rows, shaped, tags_of
+from lakehouse.io.delta import (
+    LOOK_BACK_COMMITS,
+    BatchTag,
+    open_table,
+    read_rows,
+    replace_rows,
+    shaped,
+    tag_of_commit,
+    tags_of,
+)
 from lakehouse.io.delta_files import replace_all
 from lakehouse.io.query import run_sql, sql_of
 from lakehouse.paths import view_name
@@ -80,6 +89,16 @@ def fold_again(changed: Collection[str] = ()) -> list[str]:
             replace_rows(contract.table, updated, newest.text())
             again.append(contract.table)
     return again
+
+
+def has_new_columns(table: str) -> bool:
+    """Whether columns were added after the newest commit with a batch tag: its rows are null there."""
+    for commit in open_table(table).history(LOOK_BACK_COMMITS):
+        if commit["operation"] == "ADD COLUMN":
+            return True
+        if tag_of_commit(commit):
+            return False
+    return False
 
 
 class FoldedGold:

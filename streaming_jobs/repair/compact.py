@@ -58,4 +58,5 @@ def in_this_process(table: str) -> tuple[int, int]:
     """Files that were merged, and those that they became."""
     merged = delta.compact(table)
     delta.vacuum(table)
+    delta.clean_log(table)
     return merged["numFilesRemoved"], merged["numFilesAdded"]
