@@ -101,7 +101,7 @@ def _by_partition(rows: pa.Table, by: list[str]) -> Iterator[tuple[dict[str, Any
     if not by:
         yield {}, rows
         return
-    values = rows.group_by(by).aggregate([]).to_pylist()
+    values = rows.group_by(by, use_threads=False).aggregate([]).to_pylist()
     if len(values) == 1:
         yield values[0], rows
         return

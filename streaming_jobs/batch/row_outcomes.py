@@ -142,21 +142,18 @@ def _outcome(result: KindResult, rules: tuple[Rule, ...], row: int) -> Outcome:
 
 def _reasons(result: KindResult, rules: tuple[Rule, ...], row: int) -> tuple[Reasons, Reasons]:
     """Errors and warnings that the index and the validator found in a row."""
-    errors: Reasons = []
-    warnings: Reasons = []
-    identity = int(result.mask[row]) & identity_mask(rules)
+    found: dict[str, Reasons] = {"error": [], "warn": []}
+    identity = identity_mask(rules)
+    judgement = result.judgement
     for bit, rule in enumerate(rules):
+        if not int(result.mask[row]) & (1 << bit):
+            continue
+        flags = judgement.violated.get(rule.name) if judgement else None
         if identity & (1 << bit):
             message = render_message(rule.message, {"event_id": result.events["event_id"][row].as_py()})
-            reason = {"rule": rule.name, "severity": rule.severity, "message": message}
-            (errors if rule.severity == "error" else warnings).append(reason)
-    judgement = result.judgement
-    if judgement is None:
-        return errors, warnings
-    for bit, rule in enumerate(rules):
-        flags = judgement.violated.get(rule.name)
-        if flags is not None and flags[row] and int(result.mask[row]) & (1 << bit):
+        elif judgement and flags is not None and flags[row]:
             message = judgement.message(rule.name, row)
-            reason = {"rule": rule.name, "severity": rule.severity, "message": message}
-            (errors if rule.severity == "error" else warnings).append(reason)
-    return errors, warnings
+        else:
+            continue
+        found[rule.severity].append({"rule": rule.name, "severity": rule.severity, "message": message})
+    return found["error"], found["warn"]

@@ -59,15 +59,14 @@ class OlderTopics:
         if self._reader is None:
             return None
         messages = self._reader.consume(self._most, 0)
-        ends = ends_of(messages)
-        records = record_batch([message for message in messages if message.error() is None])
-        reached = dict(self._reached)
-        for topic, numbers in (*after(records).items(), *ends.items()):
-            reached[topic] = reached[topic] | numbers
+        batch = record_batch([message for message in messages if message.error() is None])
+        records = pa.Table.from_batches([batch], RECORDS)
+        new = after(records, ends_of(messages))
+        reached = {topic: numbers | new.get(topic, {}) for topic, numbers in self._reached.items()}
         if reached == self._reached:
             return None
         self._reached = reached
-        return pa.Table.from_batches([records], RECORDS), reached
+        return records, reached
 
     def close(self) -> None:
         """Leave the broker."""
@@ -232,21 +231,21 @@ def read_range(start: Positions, end: Positions, stopping: threading.Event) -> p
     }
     reader = consumer(Assignment(reached, settings().kafka.bootstrap))
     try:
-        parts: list[pa.RecordBatch] = []
+        parts: list[pa.Table] = []
         arriving = chunks(reader, CHUNK_RECORDS)
         while _missing(reached, end):
             if stopping.is_set():
                 return None
             records, ends = next(arriving)
-            parts.append(records)
-            for topic, numbers in (*after(records).items(), *ends.items()):
+            parts.append(pa.Table.from_batches([records], RECORDS))
+            for topic, numbers in after(parts[-1], ends).items():
                 reached[topic].update(numbers)
             for topic, number in _missing(ends, end):
                 held = f"{topic}/{number} ends at {ends[topic][number]}"
                 raise RuntimeError(f"the batch reached {end[topic][number]}, but {held}")
     finally:
         reader.close()
-    return pa.Table.from_batches(parts, RECORDS).filter(_before(end))
+    return pa.concat_tables(parts).filter(_before(end))
 
 
 def _missing(reached: Positions, end: Positions) -> list[tuple[str, str]]:

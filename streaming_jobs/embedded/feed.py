@@ -75,7 +75,7 @@ class RecordFeed:
 
     def _cut(self, most: int) -> tuple[pa.Table, Positions]:
         taken: list[pa.RecordBatch] = []
-        positions: Positions = {}
+        known: Positions = {}
         left = most
         while self._chunks and left:
             records, ends = self._chunks.popleft()
@@ -85,10 +85,11 @@ class RecordFeed:
             taken.append(records)
             left -= records.num_rows
             self._bytes -= records.nbytes
-            for topic, partitions in (*after(records).items(), *ends.items()):
-                positions.setdefault(topic, {}).update(partitions)
+            for topic, partitions in ends.items():
+                known.setdefault(topic, {}).update(partitions)
         self._changed.notify_all()
-        return pa.Table.from_batches(taken, RECORDS), positions
+        table = pa.Table.from_batches(taken, RECORDS)
+        return table, after(table, known)
 
     def close(self) -> None:
         """End the reader's process."""
@@ -102,10 +103,11 @@ class RecordFeed:
             self._process.stdout.close()
 
 
-def after(records: pa.RecordBatch | pa.Table) -> Positions:
-    """The next offset of each partition that has records here."""
-    newest = pa.table(records).group_by(["topic", "partition"]).aggregate([("offset", "max")])
-    positions: Positions = {}
-    for row in newest.to_pylist():
-        positions.setdefault(row["topic"], {})[str(row["partition"])] = row["offset_max"] + 1
+def after(records: pa.Table, ends: Positions) -> Positions:
+    """The next offset of each partition that has records or an end here."""
+    grouped = records.group_by(["topic", "partition"], use_threads=False)
+    positions = {topic: dict(partitions) for topic, partitions in ends.items()}
+    for row in grouped.aggregate([("offset", "max")]).to_pylist():
+        partitions, number = positions.setdefault(row["topic"], {}), str(row["partition"])
+        partitions[number] = max(partitions.get(number, 0), row["offset_max"] + 1)
     return positions

@@ -38,7 +38,7 @@ WHAT = ("silver", "gold", "checkpoint")
 
 def bronze_positions() -> Positions:
     """Next offset per topic and partition after the last record in bronze; those without any are left out."""
-    return after(open_table("bronze.events").to_pyarrow_table(columns=["topic", "partition", "offset"]))
+    return after(open_table("bronze.events").to_pyarrow_table(columns=["topic", "partition", "offset"]), {})
 
 
 def rebuild_checkpoint() -> Positions:

@@ -1,5 +1,6 @@
 """Positions that the embedded engine's reader reports: those of a batch must cover each of its records."""
 
+import pyarrow as pa
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Message
 
@@ -26,7 +27,10 @@ def test_records_that_follow_an_end_are_not_before_it():
     messages = [record(560), end(561), end(7, partition=1), record(561), record(562)]
     ends = ends_of(messages)
     assert ends == {"t": {"1": 7}}
-    assert after(record_batch([each for each in messages if each.error() is None])) == {"t": {"0": 563}}
+    records = pa.table(record_batch([each for each in messages if each.error() is None]))
+    assert after(records, ends) == {"t": {"0": 563, "1": 7}}
+    assert after(records, {"t": {"0": 561}}) == {"t": {"0": 563}}, "an end that was known before"
+    assert after(records, {"t": {"0": 564}}) == {"t": {"0": 564}}, "the end of a transaction"
     assert ends_of([*messages, end(563)]) == {"t": {"0": 563, "1": 7}}
 
 
