@@ -9,6 +9,7 @@ What SQL cannot compute, such as the words of a text, a job prepares as a view f
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ from deltalake import DeltaTable
 from conf.collected_sources import collected_sources
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import Contract, contracts
-from lakehouse.io.delta import inputs_fingerprint, last_made_from, open_table, read_rows, shaped
+from lakehouse.io.delta import EPOCH, inputs_fingerprint, last_made_from, open_table, read_rows, shaped
 from lakehouse.io.query import run_contract_sql, run_sql, sql_of
 from lakehouse.paths import view_name
 from lakehouse.reference import commodities, markets, provinces
@@ -54,10 +55,25 @@ class SqlJob(BatchJob):
                 self.sources = (table_read,)
         by_kind = [contracts()[name].kind for name in self.contract.reads]
         self.kinds = () if None in by_kind else tuple(kind for kind in by_kind if kind)
+        self._rebuilt: int | None = None  # until all rows were computed again
         super().__init__()
 
-    def compute(self, news: News) -> Iterable[Change]:
+    def begin_again(self, rebuilt: int) -> None:
+        """One commit replaces all rows, so that readers see the old ones until then."""
+        self._rebuilt = rebuilt
+
+    def _mark(self) -> datetime:
+        return super()._mark() if self._rebuilt is None else EPOCH
+
+    def compute(self, news: News) -> Iterator[Change]:
         """The rows that the contract's `refresh` computes again."""
+        for change in self._changes(news):
+            if self._rebuilt is not None:  # one change has all rows then
+                change = replace(change, predicate=None, is_added=False, rebuilt=self._rebuilt)
+                self._rebuilt = None
+            yield change
+
+    def _changes(self, news: News) -> Iterable[Change]:
         match self.contract.refresh:
             case "append":
                 return [Change(self.contract.table, self.rows(news, self._new(news)), is_added=True)]
@@ -148,16 +164,22 @@ class OverwriteJob(GoldJob):
         self.name = table.partition(".")[2]
         self.tables = (table,)
         self.sources = self.contract.reads
+        self._rebuilt: int | None = None
         super().__init__()
+
+    def begin_again(self, rebuilt: int) -> None:
+        """All rows are computed again, as always."""
+        self._rebuilt = rebuilt
 
     def changes(self) -> Iterator[Change]:
         """The whole table, unless it was made from the same inputs."""
         sources = {table: open_table(table) for table in self.sources}
         made_from = self.fingerprint(sources)
-        if last_made_from(self.contract.table) != made_from:
+        if self._rebuilt is not None or last_made_from(self.contract.table) != made_from:
             views = {view_name(table): opened.to_pyarrow_dataset() for table, opened in sources.items()}
             rows = run_contract_sql(self.contract, views | reference_tables(sql_of(self.contract)))
-            yield Change(self.contract.table, rows, made_from=made_from)
+            yield Change(self.contract.table, rows, made_from=made_from, rebuilt=self._rebuilt)
+            self._rebuilt = None
 
     def fingerprint(self, sources: dict[str, DeltaTable]) -> int:
         """Of the tables' versions, the SQL and the lists that it names."""

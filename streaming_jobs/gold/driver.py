@@ -44,8 +44,8 @@ TICK = timedelta(microseconds=1)
 class Change:
     """Rows that replace those of a table that match the SQL `predicate`; None: all of them.
 
-    `upto`: the table's new high-water mark; None leaves it. `is_part`: the mark waits for a later change.
-    `made_from`: fingerprint of what else the rows were made from; None leaves it.
+    `upto`: the table's new high-water mark. `is_part`: the mark waits for a later change. `made_from`:
+    fingerprint of what else the rows were made from. `rebuilt`: see `rebuilt_at`. None leaves what is noted.
     """
 
     table: str
@@ -55,6 +55,7 @@ class Change:
     is_part: bool = False
     upto: datetime | None = None
     made_from: int | None = None
+    rebuilt: int | None = None
 
     def write(self) -> None:
         """Write the rows and the mark in one commit."""
@@ -62,7 +63,12 @@ class Change:
             append_rows(self.table, self.rows, upto=self.upto)
         else:
             replace_rows(
-                self.table, self.rows, predicate=self.predicate, upto=self.upto, made_from=self.made_from
+                self.table,
+                self.rows,
+                predicate=self.predicate,
+                upto=self.upto,
+                made_from=self.made_from,
+                rebuilt=self.rebuilt,
             )
 
 
@@ -141,7 +147,10 @@ class RebuildWatch:
         self._begun: set[str] = set()  # jobs that have begun since
 
     def begun_again(self, job: "GoldJob", make: "Callable[[str], GoldJob]") -> "GoldJob":
-        """The job, or a new one that `make` gives for its name, with its tables emptied."""
+        """The job, or a new one that `make` gives for its name, which computes all rows again.
+
+        A job that reads other gold waits until that is computed again.
+        """
         stamp = log_stamp(BALANCE)
         if stamp is None or stamp != self._stamp:
             self._stamp = stamp
@@ -150,15 +159,28 @@ class RebuildWatch:
                 self._begun.clear()
         if not self._rebuilt or job.name in self._begun:
             return job
+        computed = [table for table in job.tables if follows_batches(table)]
+        sources = {source for table in computed for source in contracts()[table].reads} - {*computed}
+        if any(is_behind_rebuild(source) for source in sources if follows_batches(source)):
+            return job
         self._begun.add(job.name)
-        computed = [table for table in job.tables if not contracts()[table].kept_by_rebuild]
-        newest = max((rebuilt_at(table) for table in sources_of(computed)), default=0)
-        if all(rebuilt_at(table) >= newest for table in computed):
+        if not any(map(is_behind_rebuild, computed)):
             return job
         log.info("%s: silver was rebuilt, it begins again", job.name)
-        for table in computed:
-            empty_table(table, newest)
-        return make(job.name)
+        job = make(job.name)
+        job.begin_again(max(rebuilt_at(table) for table in sources_of(computed)))
+        return job
+
+
+def follows_batches(table: str) -> bool:
+    """Whether a job of this package computes the table, from what the stream writes."""
+    contract = contracts()[table]
+    return contract.refreshed in ("seconds", "background") and not contract.kept_by_rebuild
+
+
+def is_behind_rebuild(table: str) -> bool:
+    """Whether rows that the table follows from were exchanged since all of it was computed."""
+    return rebuilt_at(table) < max((rebuilt_at(source) for source in sources_of([table])), default=0)
 
 
 def sources_of(tables: Iterable[str]) -> set[str]:
@@ -189,6 +211,14 @@ class GoldJob:
             change.write()
         if stamps is not None and not self.is_behind:
             self._stamps.keep(stamps)
+
+    def begin_again(self, rebuilt: int) -> None:
+        """Compute all rows again. Called before the first `refresh`.
+
+        `rebuilt`: when rows of the sources were exchanged, which the tables note.
+        """
+        for table in filter(follows_batches, self.tables):
+            empty_table(table, rebuilt)
 
     def is_due(self) -> bool:
         """Whether there is something to do without a commit."""

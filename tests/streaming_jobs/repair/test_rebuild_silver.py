@@ -4,6 +4,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import dropwhile
 
 import pytest
 from pyspark.sql import SparkSession
@@ -73,6 +74,13 @@ ONE_PRICE_LANDS = {
     "gold.data_quality": (1, 2),
     "gold.balance": (1, 1),
 }
+
+
+def rows_of_versions(table: str) -> list[int]:
+    """Rows of each version of a table, from the first one with rows on."""
+    newest = open_table(table).version()
+    counts = [open_table(table, version).to_pyarrow_table().num_rows for version in range(newest + 1)]
+    return list(dropwhile(lambda rows: rows == 0, counts))
 
 
 def test_dry_run_counts_the_rows_and_changes_nothing(judged_by_other_rules: Stream):
@@ -184,11 +192,15 @@ def test_while_the_stream_runs(judged_by_other_rules: Stream, monkeypatch: pytes
             stream.send(price("d", 11800, event_time=rfc3339(EARLIER)), price("f", 11950))
             eventually(lambda: stream.balance()["rows_in"] == 12 + sensors)
             eventually(lambda: daily_prices_of_the_day(stream))
+            eventually(lambda: "d" in {row["event_id"] for row in stream.rows("gold.price_history")})
         finally:
             assert runs.close() is None
     assert stream.silver() == {"a": 1, "b": 1, "d": 1, "e": 1, "f": 1}
     (live,) = stream.rows("gold.live_prices")
     assert live["previous_event_id"] == "d"
+    for table in ("gold.price_history", "gold.daily_prices", "gold.markets"):
+        counts = rows_of_versions(table)
+        assert counts and 0 not in counts, f"{table} was empty meanwhile"
     assert rebuild_silver_now(Scope.of(), dry_run=True).differences == []
 
 
