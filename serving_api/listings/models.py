@@ -23,10 +23,7 @@ from serving_api.schemas.predictions import PredictionModel
 
 FORECASTS = "gold.forecasts"
 ISSUED_DAYS = 90
-FIGURES = (
-    *("model", "commodity", "region", "horizon_days", "mape_pct", "wape_pct", "mae_idr", "rmse_idr"),
-    *("skill_vs_naive", "origins", "alias"),
-)
+FIGURES = tuple(name for name in AccuracyRow.model_fields if name not in ("accuracy_pct", "coverage"))
 
 
 def of_model(name: str, request: ListRequest) -> pc.Expression:

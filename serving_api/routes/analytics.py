@@ -18,6 +18,7 @@ from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.schemas.analytics import (
     CorrelationBody,
     CorrelationReport,
+    MeasuredCorrelation,
     SentimentCorrelation,
     SentimentCorrelationQuery,
 )
@@ -26,19 +27,8 @@ from serving_api.schemas.problem import problems
 router = Router(prefix="/api/v1", tags=["analytics"])
 TABLE = "gold.weather_prices"
 SENTIMENT = "sentiment"
-REPORTED = (
-    "correlation",
-    "lag_days",
-    "n",
-    "n_eff",
-    "ci_low",
-    "ci_high",
-    "p_value",
-    "p_value_adjusted",
-    "significant",
-    "text",
-    "method",
-)
+NOT_MEASURED = ("commodity", "region", "by_lag")
+REPORTED = tuple(name for name in MeasuredCorrelation.model_fields if name not in NOT_MEASURED)
 
 
 @router.post(
