@@ -1,10 +1,11 @@
 """Daily figures: the overview of all commodities, series in columns, the map of provinces."""
 
+import math
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
-import numpy as np
-import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from fastapi import Query, Response
@@ -44,7 +45,6 @@ COLUMNS = (
     "national_price_idr",
     "reference_price_idr",
 )
-Floats = npt.NDArray[np.float64]
 
 
 def read_series(figures: Figures, commodity: str, first: date, last: date) -> dict[str, Any]:
@@ -72,38 +72,23 @@ def read_series(figures: Figures, commodity: str, first: date, last: date) -> di
 
 def columns_of(rows: pa.Table) -> dict[str, Any]:
     """Dates, provinces and matrices from the first to the last day with a price."""
-    day = rows["market_date"].cast(pa.int32()).to_numpy()
-    first = int(day.min())
-    count = int(day.max()) - first + 1
-    codes, row_of = np.unique(rows["region_code"].to_numpy(zero_copy_only=False), return_inverse=True)
-    names = dict(zip(rows["region_code"].to_pylist(), rows["region"].to_pylist(), strict=True))
-    price = np.full((len(codes), count), np.nan)
-    price[row_of, day - first] = rows["median_price_idr"].to_numpy(zero_copy_only=False)
-    national = np.full(count, np.nan)
-    national[day - first] = rows["national_price_idr"].to_numpy(zero_copy_only=False)
-    start = date(1970, 1, 1) + timedelta(days=first)
+    reports = rows.to_pandas()
+    days = pd.date_range(reports["market_date"].min(), reports["market_date"].max()).date
+    prices = reports.pivot(index="region_code", columns="market_date", values="median_price_idr")
+    by_day = reports.groupby("market_date")
+    names = reports.groupby("region_code")["region"].last()
     return {
-        "dates": [(start + timedelta(days=step)).isoformat() for step in range(count)],
-        "regions": [{"code": code, "name": names[code]} for code in codes.tolist()],
-        "price_idr": [without_nan(series) for series in price],
-        "national": without_nan(national),
-        "reference_idr": without_nan(reference_by_day(rows, day - first, count)),
+        "dates": [day.isoformat() for day in days],
+        "regions": [{"code": code, "name": name} for code, name in names.items()],
+        "price_idr": [without_nan(series) for series in prices.reindex(columns=days).to_numpy()],
+        "national": without_nan(by_day["national_price_idr"].last().reindex(days)),
+        "reference_idr": without_nan(by_day["reference_price_idr"].median().reindex(days)),
     }
 
 
-def reference_by_day(rows: pa.Table, offset: npt.NDArray[np.integer], count: int) -> Floats:
-    """The median over the provinces of their reference price on each day; NaN where none has one."""
-    reference = rows["reference_price_idr"].to_numpy(zero_copy_only=False).astype(np.float64)
-    medians = np.full(count, np.nan)
-    known = np.isfinite(reference)
-    for day in np.unique(offset[known]):
-        medians[day] = np.median(reference[known & (offset == day)])
-    return medians
-
-
-def without_nan(values: Floats) -> list[float | None]:
+def without_nan(values: Iterable[float]) -> list[float | None]:
     """The values as JSON holds them, to a tenth of a rupiah."""
-    return [None if np.isnan(value) else round(float(value), 1) for value in values]
+    return [None if math.isnan(value) else round(float(value), 1) for value in values]
 
 
 @router.get("/overview", response_model=Overview, summary="All commodities on one day")
