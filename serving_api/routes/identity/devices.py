@@ -1,8 +1,7 @@
 """Devices: register, claim, and what people do with them afterwards."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
@@ -119,19 +118,6 @@ def claim_fields(claim: IssuedClaim) -> dict[str, Any]:
         "claim_code": claim.code,
         "claim_expires_at": to_json_value(claim.expires_at),
     }
-
-
-@contextmanager
-def steps(device_id: str) -> Iterator[None]:
-    """Errors of a step as problems: 404, 409, and 422 for a claim code."""
-    try:
-        yield
-    except UnknownDevice:
-        raise Problem("not-found", reason=message("no_device", name=device_id)) from None
-    except WrongState as error:
-        raise Problem("wrong-state", name=device_id, state=str(error)) from None
-    except ClaimInvalid:
-        raise invalid("/claim_code", "claim_code_right", message("claim_code_right")) from None
 
 
 async def _devices(database: Shared[Database]) -> Devices:
@@ -293,7 +279,7 @@ def device_items(tables: list[Snapshot], devices: Sequence[Device]) -> list[dict
     health = device_health(tables, {device.device_id: device.market_id for device in devices})
     return [
         {name: getattr(device, name) for name in FIELDS}
-        | {name: to_json_value(value) for name, value in asdict(health[device.device_id]).items()}
+        | health[device.device_id]
         | {"registered_at": to_json_value(device.created_at), "registered_from": device.created_from}
         | {"revoked_at": to_json_value(device.revoked_at)}
         for device in devices
@@ -339,8 +325,14 @@ class DeviceStep:
     async def of(self, body: StepBody, change: Callable[..., Awaitable[T]], **more: str | None) -> T:
         """What `change` of Devices returns. Raises Problem 403, 404, 409 or 422."""
         check = require_changeable(self.caller)
-        with steps(self.device_id):
+        try:
             return await change(self.device_id, self.caller.subject, body.reason, check, **more)
+        except UnknownDevice:
+            raise Problem("not-found", reason=message("no_device", name=self.device_id)) from None
+        except WrongState as error:
+            raise Problem("wrong-state", name=self.device_id, state=str(error)) from None
+        except ClaimInvalid:
+            raise invalid("/claim_code", "claim_code_right", message("claim_code_right")) from None
 
     async def response(self, device: Device, claim: IssuedClaim | None = None) -> Response:
         """The item of the device, with a claim if there is one."""
