@@ -69,13 +69,8 @@ def supported_names(
     symbols: set[tuple[str, str]] = set().union(*symbols_by_file.values())
     return {
         "commodities": [
-            {
-                "commodity": commodity.id,
-                "name": commodity.name,
-                "unit": commodity.unit,
-                "aliases": list(commodity.aliases),
-                "is_group": commodity.is_group,
-            }
+            {"commodity": commodity.id}
+            | {name: getattr(commodity, name) for name in ("name", "unit", "aliases", "is_group")}
             for commodity in commodities().values()
         ],
         "regions": [
