@@ -18,7 +18,7 @@ from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.forecasts import BASELINE, served_forecasts
 from serving_api.reads.operation.balance import BalanceReader
-from serving_api.reads.operation.health import KafkaProbe, models_state, pipeline_state, product_version
+from serving_api.reads.operation.health import VERSION, KafkaProbe, models_state, pipeline_state
 from serving_api.reads.operation.lag import KafkaLag
 from serving_api.reads.operation.prometheus import prometheus_text
 from serving_api.reads.responses import CurrentResponses, json_response
@@ -142,7 +142,7 @@ async def get_health(
         raise Problem("warming-up", reason=stale, extensions={"services": services, **age})
     body = {
         "status": "ok" if set(services.values()) <= {"ok", "off"} else "degraded",
-        "version": product_version(),
+        "version": VERSION,
         "uptime_seconds": metrics.uptime_seconds(),
         "services": services,
         **age,
