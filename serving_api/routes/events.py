@@ -29,7 +29,6 @@ from serving_api.http.dependencies import CurrentSender
 from serving_api.http.messages import message
 from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem
-from serving_api.http.rate_limits import RateLimits
 from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.keyset import time_slices
@@ -231,7 +230,6 @@ async def trace_event(
     snapshots: Shared[Snapshots],
     reviews: Shared[ReviewReader],
     responses: CurrentResponses,
-    limits: Shared[RateLimits],
 ) -> Response:
     """The status of the newest arrival of an event.
 
@@ -248,7 +246,7 @@ async def trace_event(
     accepted = sent[source] if source else None
 
     def before_older() -> None:
-        from_thread.run_sync(count_expensive, request, limits)
+        from_thread.run_sync(count_expensive, request)
 
     status = await run_sync(lookup.find, event_id, accepted is not None, before_older)
     sources = status.sources if status else {accepted.source} if accepted else set()
