@@ -29,7 +29,7 @@ from serving_api.reads.operation.balance import BalanceReader, total_of
 from serving_api.reads.provenance import from_simulated
 from serving_api.reads.responses import CurrentResponses, Responses
 from serving_api.reads.review.reviews import ReviewReader
-from serving_api.reads.snapshots import Snapshots
+from serving_api.reads.snapshots import Snapshot
 from serving_api.schemas.daily import DailySeries, MapQuery, MarketDayQuery, Overview, PriceMap, SeriesQuery
 from serving_api.schemas.problem import problems
 
@@ -94,7 +94,6 @@ def without_nan(values: Iterable[float]) -> list[float | None]:
 @router.get("/overview", response_model=Overview, summary="All commodities on one day")
 def get_overview(
     query: Annotated[MarketDayQuery, Query()],
-    snapshots: Shared[Snapshots],
     balance: Shared[BalanceReader],
     reviews: Shared[ReviewReader],
     responses: CurrentResponses,
@@ -103,6 +102,7 @@ def get_overview(
 
     `market_date`: another day by what is known now; `date`: that day as it was known at its close.
     """
+    snapshots = responses.snapshots
     figures = figures_of(snapshots, query.known_on)
     key = ("overview", query.day)
     read = figures.snapshots[0].cached(key, lambda: read_overview(figures, query.day))
@@ -120,9 +120,9 @@ def get_overview(
         "balance": {**totals, "balanced": all(row["difference"] == 0 for row in per_kind.values())},
         "open_quarantine": max(0, quarantine.count - len(index)),
     }
-    demo = from_simulated(snapshots, [row["commodity"] for row in read["items"]])
+    names = [row["commodity"] for row in read["items"]]
     tables = [*figures.snapshots, counted, quarantine, reviewed, markets]
-    return answer(responses, figures, item, read["date"], tables=tables, demo=demo)
+    return answer(responses, figures, item, names, read["date"], tables)
 
 
 @router.get(
@@ -131,14 +131,12 @@ def get_overview(
     responses=problems(404),
     summary="Daily prices of a commodity in columns",
 )
-def get_daily_series(
-    query: Annotated[SeriesQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
-) -> Response:
+def get_daily_series(query: Annotated[SeriesQuery, Query()], responses: CurrentResponses) -> Response:
     """Prices of all provinces, the national price and the ceiling, a column per calendar day.
 
     At most 2,000 days. Default: the 365 days that end with the newest.
     """
-    figures = figures_of(snapshots, query.known_on, commodity_ids(query.commodity))
+    figures = figures_of(responses.snapshots, query.known_on, commodity_ids(query.commodity))
     commodity = series_commodity(query.commodity, figures)
     first, last = requested_days(query, figures.newest_day([commodity]))
     key = ("series", commodity, first, last)
@@ -146,36 +144,34 @@ def get_daily_series(
         (*key, query.known_on), lambda: read_series(figures, commodity, first, last)
     )
     newest = item["dates"][-1] if item["dates"] else None
-    return answer(responses, figures, item, newest, demo=from_simulated(snapshots, [commodity]))
+    return answer(responses, figures, item, [commodity], newest)
 
 
 @router.get(
     "/map/prices", response_model=PriceMap, responses=problems(404), summary="A figure of every province"
 )
-def get_price_map(
-    query: Annotated[MapQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
-) -> Response:
+def get_price_map(query: Annotated[MapQuery, Query()], responses: CurrentResponses) -> Response:
     """The newest report of the week that ends with the day, of every province; null is no data.
 
     `market_date`: another day by what is known now; `date`: that day as it was known at its close.
     """
-    figures = figures_of(snapshots, query.known_on, commodity_ids(query.commodity))
+    figures = figures_of(responses.snapshots, query.known_on, commodity_ids(query.commodity))
     commodity = series_commodity(query.commodity, figures)
     item = read_map(figures, commodity, query.metric, query.day)
-    return answer(responses, figures, item, item["date"], demo=from_simulated(snapshots, [commodity]))
+    return answer(responses, figures, item, [commodity], item["date"])
 
 
 def answer(
     responses: Responses,
     figures: Figures,
     item: dict[str, Any],
+    names: list[str],
     newest: str | None,
-    *,
-    tables: list[Any] | None = None,
-    demo: bool = False,
+    tables: list[Snapshot] | None = None,
 ) -> Response:
-    """The response with its provenance; `newest`: the newest market day in it."""
+    """The response with its provenance. `names`: commodities in it; `newest`: the newest market day in it."""
     as_of = datetime.fromisoformat(newest).replace(tzinfo=UTC) if newest else None
+    demo = from_simulated(responses.snapshots, names)
     return responses.item(tables or figures.snapshots, item, demo=demo, as_of=as_of)
 
 

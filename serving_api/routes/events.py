@@ -227,7 +227,6 @@ async def trace_event(
     caller: CurrentSender,
     event_id: EventIdInPath,
     producer: Shared[RememberingProducer],
-    snapshots: Shared[Snapshots],
     reviews: Shared[ReviewReader],
     responses: CurrentResponses,
 ) -> Response:
@@ -241,7 +240,7 @@ async def trace_event(
     """
     sent = producer.accepted(event_id)
     senders = senders_for(caller, sent)
-    lookup = EventLookup(snapshots, reviews, senders)
+    lookup = EventLookup(responses.snapshots, reviews, senders)
     source = senders.choose([*sent])
     accepted = sent[source] if source else None
 
@@ -250,7 +249,7 @@ async def trace_event(
 
     status = await run_sync(lookup.find, event_id, accepted is not None, before_older)
     sources = status.sources if status else {accepted.source} if accepted else set()
-    if not sources or not await run_sync(is_visible, caller, sources, status, lookup, snapshots):
+    if not sources or not await run_sync(is_visible, caller, sources, status, lookup, responses.snapshots):
         searched = {"searched_events": lookup.searched_events}
         raise Problem("not-found", extensions=searched, reason=message("no_event", name=event_id))
     item = {"event_id": event_id, **trace_of(status, accepted)}

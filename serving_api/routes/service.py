@@ -201,10 +201,9 @@ def get_metrics(
 
 
 @router.get("/api/v1/stats", response_model=Stats, summary="Counters of this process since it started")
-async def get_stats(
-    snapshots: Shared[Snapshots], sales_model: Shared[SalesModels], responses: CurrentResponses
-) -> Response:
+async def get_stats(sales_model: Shared[SalesModels], responses: CurrentResponses) -> Response:
     """Every process has its own counters."""
+    snapshots = responses.snapshots
     counts = metrics.predictions()
     predictions = sum(counts.values())
     total = metrics.REQUESTS.total
@@ -221,13 +220,11 @@ async def get_stats(
 
 
 @router.get("/api/v1/supported", response_model=Supported, summary="Names that requests may use")
-def list_supported_names(
-    snapshots: Shared[Snapshots], symbols: Shared[Symbols], responses: CurrentResponses
-) -> Response:
+def list_supported_names(symbols: Shared[Symbols], responses: CurrentResponses) -> Response:
     """Commodities and provinces of the reference lists, symbols with bars, models with current forecasts."""
     bars, symbols_by_file = symbols.read()
-    forecasts = snapshots["gold.forecasts"]
+    forecasts = responses.snapshots["gold.forecasts"]
     models = sorted({BASELINE, *served_forecasts(forecasts).models()})
-    revenue = snapshots["gold.revenue"]
+    revenue = responses.snapshots["gold.revenue"]
     names = supported_names(symbols_by_file, shop_names(revenue), models)
     return responses.item([forecasts, bars, revenue], names)

@@ -40,7 +40,7 @@ from serving_api.reads.responses import (
     json_response,
     to_json_value,
 )
-from serving_api.reads.snapshots import Snapshot, Snapshots
+from serving_api.reads.snapshots import Snapshot
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.identity.devices import (
     ApprovalBody,
@@ -242,11 +242,10 @@ async def list_devices(
     principal: CurrentOperator,
     query: Annotated[DevicesQuery, Query()],
     devices: CurrentDevices,
-    snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
     """Newest registration first. An operator sees the devices of its regions."""
-    tables = tables_of_health(snapshots)
+    tables = tables_of_health(responses.snapshots)
 
     async def read(key: Key | None, number: int) -> list[KeyedItem]:
         market_ids = markets_to_list(principal, query.market_id)
@@ -295,19 +294,16 @@ async def get_device(
     device_id: DeviceIdInPath,
     principal: Annotated[Principal, OWNER_OR_OPERATOR],
     devices: CurrentDevices,
-    snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
     """A device sees itself alone."""
     device = await known_device(devices, device_id, principal)
-    return await device_response(device, snapshots, responses)
+    return await device_response(device, responses)
 
 
-async def device_response(
-    device: Device, snapshots: Snapshots, responses: Responses, claim: IssuedClaim | None = None
-) -> Response:
+async def device_response(device: Device, responses: Responses, claim: IssuedClaim | None = None) -> Response:
     """The item, with a claim if there is one."""
-    tables = tables_of_health(snapshots)
+    tables = tables_of_health(responses.snapshots)
     (item,) = await run_sync(device_items, tables, [device])
     return responses.personal(tables, item | (claim_fields(claim) if claim else {}))
 
@@ -319,7 +315,6 @@ class DeviceStep:
     device_id: DeviceIdInPath
     caller: CurrentOperator
     devices: CurrentDevices
-    snapshots: Shared[Snapshots]
     responses: CurrentResponses
 
     async def of(self, body: StepBody, change: Callable[..., Awaitable[T]], **more: str | None) -> T:
@@ -336,7 +331,7 @@ class DeviceStep:
 
     async def response(self, device: Device, claim: IssuedClaim | None = None) -> Response:
         """The item of the device, with a claim if there is one."""
-        return await device_response(device, self.snapshots, self.responses, claim)
+        return await device_response(device, self.responses, claim)
 
 
 CurrentStep = Annotated[DeviceStep, Depends()]
