@@ -196,7 +196,7 @@ def holder_stocks(entity_id: EntityInPath, responses: CurrentResponses) -> Respo
     newest = max(held, key=lambda row: row["event_time"])
     stocks = [{name: to_json_value(row[name]) for name in HeldStock.model_fields} for row in held]
     item = {"entity_id": entity_id, "entity_type": newest["entity_type"]}
-    return responses.item([snapshot], {**item, "region": place_of(newest), "stocks": stocks})
+    return responses.item([snapshot], {**item, "region": newest["region"] or NATION[1], "stocks": stocks})
 
 
 @router.get(
@@ -214,9 +214,3 @@ def analyze_route(query: Annotated[RouteQuery, Query()], responses: CurrentRespo
     now = conditions_now(route, weather, posts, datetime.now(UTC)) if route else Conditions()
     item = {"route_id": query.route_id, **route_report(route, query.distance_km, now)}
     return responses.item(opened if route else [routes], item, variant=str(now))
-
-
-def place_of(row: dict[str, Any]) -> str:
-    """The province of a holder; the nation when no report names one."""
-    region: str = row["region"] or NATION[1]
-    return region
