@@ -11,7 +11,6 @@ from conf.runtime.logs import configure_logging
 from conf.settings import refuse_remote, settings
 from serving_api.http.connections import BoundedConnection, BoundedWebSocket
 from serving_api.http.split_ports import parts
-from serving_api.services import open_keys
 
 MESSAGE_MAX_BYTES = 65_536  # of a WebSocket's client
 PING_SECONDS = 20.0  # a silent client is closed within twice as long
@@ -19,6 +18,9 @@ PING_SECONDS = 20.0  # a silent client is closed within twice as long
 
 def main() -> int:
     """Serve until SIGTERM. Exit code 5 when the address is not loopback or a secret is missing."""
+    # anyio imports this file into the process of the integrity checks without a __main__, which DuckDB needs.
+    from serving_api.services import open_keys
+
     configure_logging()
     knobs = settings().api
     refuse_remote(knobs.host, "API")

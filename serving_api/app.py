@@ -22,7 +22,7 @@ from serving_api.http.request_envelope import RequestEnvelope
 from serving_api.http.router import RouteTable
 from serving_api.http.split_ports import SplitPorts
 from serving_api.http.spreadsheets import MEDIA_TYPES
-from serving_api.reads.operation.health import product_version
+from serving_api.reads.operation.health import VERSION
 from serving_api.services import open_services
 
 COMPRESSED_BYTES = 1024  # a smaller response is sent as it is
@@ -73,7 +73,7 @@ def create() -> FastAPI:
     """The application; it opens nothing before its lifespan begins."""
     application = FastAPIOffline(
         title="Lumbung",
-        version=product_version(),
+        version=VERSION,
         description="Validated prices, sensor readings and forecasts, each with its table versions.",
         lifespan=lifespan,
         redirect_slashes=False,

@@ -5,9 +5,8 @@ Two pages also hold their figures as plain HTML, for readers without script.
 
 import hashlib
 import logging
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import orjson
 from anyio.to_thread import run_sync
@@ -26,6 +25,7 @@ from serving_api.reads.snapshots import Snapshots
 
 log = logging.getLogger("lumbung.api")
 BUILT = REPO / ".venv" / "web"
+SHELL = "index.html"
 DATA = ("api", "analytics", "predict", "ws", "assets")  # the addresses below them are no pages
 WITH_FIGURES = ("/", "/komoditas")
 FIGURES = b"<!-- figures -->"  # where the shell takes them
@@ -41,7 +41,6 @@ HTML = "text/html; charset=utf-8"
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".geo": "application/json; charset=utf-8",
-    ".html": HTML,
     ".js": "text/javascript; charset=utf-8",
     ".png": "image/png",
     ".txt": "text/plain; charset=utf-8",
@@ -62,59 +61,29 @@ NOT_BUILT = (
 router = Router(include_in_schema=False, route_class=APIRoute)
 
 
-@dataclass(frozen=True)
-class BuiltFile:
-    """A file of the page."""
-
-    content: bytes
-    media_type: str
-    etag: str
+def manifest() -> dict[str, Any]:
+    """What the build says about itself; empty when the page was not built."""
+    file = BUILT / "manifest.json"
+    return orjson.loads(file.read_bytes()) if file.is_file() else {}
 
 
 def built_pages() -> tuple[str, ...]:
     """The addresses of the pages that were built; without a build those with figures."""
-    manifest = BUILT / "manifest.json"
-    content = orjson.loads(manifest.read_bytes()) if manifest.is_file() else {}
-    return tuple(content.get("pages", WITH_FIGURES))
+    return tuple(manifest().get("pages", WITH_FIGURES))
 
 
-@lru_cache(maxsize=2)
-def read_build(folder: Path, modified_ns: int) -> dict[str, BuiltFile]:
-    """Every file that the manifest names. `modified_ns`: of the manifest, so that a new build is read."""
-    names = orjson.loads((folder / "manifest.json").read_bytes())["files"]
-    return {name: read_file(folder / name) for name in names}
+def built_file(name: str) -> bytes | None:
+    """A file of the newest build; None for one that its manifest does not name."""
+    return (BUILT / name).read_bytes() if name in manifest().get("files", ()) else None
 
 
-def read_file(path: Path) -> BuiltFile:
-    """One file of the build."""
-    content = path.read_bytes()
-    return BuiltFile(content, MEDIA_TYPES[path.suffix], etag_of_content(content))
-
-
-def etag_of_content(content: bytes) -> str:
-    """Equal for equal bytes."""
-    return f'"{hashlib.sha256(content).hexdigest()[:24]}"'
-
-
-def build_files(folder: Path) -> dict[str, BuiltFile]:
-    """The files of the newest build; empty when the page was not built."""
-    try:
-        modified = (folder / "manifest.json").stat().st_mtime_ns
-        return read_build(folder, modified)
-    except FileNotFoundError:
-        return {}
-
-
-def file_response(request: Request, file: BuiltFile, cache: str) -> Response:
+def file_response(request: Request, content: bytes, media_type: str, cache: str) -> Response:
     """The file; 304 when the caller has it."""
-    headers = {
-        "Cache-Control": cache,
-        "ETag": file.etag,
-        "Content-Security-Policy": PAGE_POLICY,
-    }
-    if file.etag in request.headers.get("if-none-match", ""):
+    etag = f'"{hashlib.sha256(content).hexdigest()[:24]}"'
+    headers = {"Cache-Control": cache, "ETag": etag, "Content-Security-Policy": PAGE_POLICY}
+    if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    return Response(file.content, headers=headers, media_type=file.media_type)
+    return Response(content, headers=headers, media_type=media_type)
 
 
 def not_built() -> Response:
@@ -125,13 +94,13 @@ def not_built() -> Response:
 
 async def get_page(request: Request) -> Response:
     """The HTML shell; 503 when the page was not built."""
-    shell = build_files(BUILT).get("index.html")
-    return not_built() if shell is None else file_response(request, shell, REVALIDATED)
+    shell = built_file(SHELL)
+    return not_built() if shell is None else file_response(request, shell, HTML, REVALIDATED)
 
 
 async def get_page_with_figures(request: Request, snapshots: Shared[Snapshots]) -> Response:
     """The HTML shell with sentences and a table of the newest prices; 503 when the page was not built."""
-    shell = build_files(BUILT).get("index.html")
+    shell = built_file(SHELL)
     if shell is None:
         return not_built()
     query = request.query_params
@@ -142,9 +111,8 @@ async def get_page_with_figures(request: Request, snapshots: Shared[Snapshots]) 
     except (UnreadableTable, OSError) as error:  # the script says so too, and goes on trying
         log.warning("the page is served without figures: %s", type(error).__name__)
         figures = ""
-    content = shell.content.replace(FIGURES, figures.encode())
-    page = BuiltFile(content, HTML, etag_of_content(content))
-    return file_response(request, page, REVALIDATED)
+    content = shell.replace(FIGURES, figures.encode())
+    return file_response(request, content, HTML, REVALIDATED)
 
 
 def get_not_found(request: Request) -> Response | None:
@@ -156,20 +124,21 @@ def get_not_found(request: Request) -> Response | None:
     is_browser = request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", "")
     if not is_browser or begin in DATA:
         return None
-    shell = build_files(BUILT).get("index.html")
+    shell = built_file(SHELL)
     if shell is None:
         return not_built()
     headers = {"Cache-Control": "no-store", "Content-Security-Policy": PAGE_POLICY}
-    return Response(shell.content, 404, headers, HTML)
+    return Response(shell, 404, headers, HTML)
 
 
 async def get_asset(name: str, request: Request) -> Response:
     """A script, style sheet, font or image; its name changes with its content. Raises Problem 404."""
     path = f"assets/{name}"
-    file = build_files(BUILT).get(path)
-    if file is None:
+    content = built_file(path)
+    if content is None:
         raise HTTPException(404)
-    return file_response(request, file, REVALIDATED if path == LICENCES else FOREVER)
+    media_type = MEDIA_TYPES[Path(name).suffix]
+    return file_response(request, content, media_type, REVALIDATED if path == LICENCES else FOREVER)
 
 
 async def follow(request: Request) -> RedirectResponse:

@@ -96,7 +96,6 @@ async def open_services() -> AsyncIterator[dict[Any, Any]]:
     signals = newest_signals(snapshots)
     live.follow_trading(snapshots, signals)
     verification = Verification(database, mail)
-    integrity = IntegrityChecker()
     kept_responses = KeptResponses()
     yield {
         Database: database,
@@ -109,7 +108,7 @@ async def open_services() -> AsyncIterator[dict[Any, Any]]:
         Tickets: tickets,
         Cursors: Cursors(cursor_key),
         Snapshots: snapshots,
-        IntegrityChecker: integrity,
+        IntegrityChecker: IntegrityChecker(),
         ReviewReader: reviews,
         BalanceReader: BalanceReader(snapshots),
         Symbols: traded_symbols(snapshots),
@@ -128,7 +127,6 @@ async def open_services() -> AsyncIterator[dict[Any, Any]]:
     }
     await live.close()
     await verification.close()
-    integrity.stop()
     snapshots.stop()
     lag.stop()
     await producer.close()

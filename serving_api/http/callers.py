@@ -48,17 +48,18 @@ def address_of(scope: Scope) -> str:
     return caller_address(peer, Headers(scope=scope).get("x-forwarded-for"))
 
 
-def count_login(request: Request, limits: RateLimits, account: str) -> None:
+def count_login(request: Request, account: str) -> None:
     """Count a login for an account. Raises Problem 429."""
-    _count(request, limits, account_limit(account))
+    _count(request, account_limit(account))
 
 
-def count_expensive(request: Request, limits: RateLimits) -> None:
+def count_expensive(request: Request) -> None:
     """Count a request that turns out to be expensive; call it in the event loop. Raises Problem 429."""
-    _count(request, limits, expensive_limit(caller_name(principal_of(request), address_of(request.scope))))
+    _count(request, expensive_limit(caller_name(principal_of(request), address_of(request.scope))))
 
 
-def _count(request: Request, limits: RateLimits, limit: Limit) -> None:
+def _count(request: Request, limit: Limit) -> None:
+    limits: RateLimits = request.app.state.shared[RateLimits]
     states = limits.count([limit])
     request.scope["state"][STATES] = [*states, *request.scope["state"][STATES]]
     refuse_excess(states)

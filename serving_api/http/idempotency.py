@@ -54,29 +54,16 @@ class CapturedResponse:
 
     def __init__(self) -> None:
         self.status = 0
-        self.headers: list[tuple[str, str]] = []
+        self.headers: dict[str, str] = {}
         self.body = bytearray()
 
     async def __call__(self, message: Message) -> None:
         """The ASGI `send`."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            self.headers = [
-                (name.decode("latin-1"), value.decode("latin-1")) for name, value in message["headers"]
-            ]
+            self.headers = dict(Headers(raw=message["headers"]))
         elif message["type"] == "http.response.body":
             self.body += message.get("body", b"")
-
-
-def response_of(
-    status: int, headers: list[tuple[str, str]], body: bytes, more: dict[str, str] | None = None
-) -> Response:
-    """The stored response byte for byte, with `more` headers."""
-    response = Response(body, status)
-    response.raw_headers = [
-        (name.encode("latin-1"), value.encode("latin-1")) for name, value in [*headers, *(more or {}).items()]
-    ]
-    return response
 
 
 class Idempotency:
@@ -139,7 +126,7 @@ class Idempotency:
                 store.keep(*reservation, captured.status, captured.headers, bytes(captured.body))
         except sqlite3.Error:  # the request has been carried out, so its response is sent all the same
             log.exception("a response under an Idempotency-Key was not stored")
-        response = response_of(captured.status, captured.headers, bytes(captured.body))
+        response = Response(bytes(captured.body), captured.status, captured.headers)
         await response(scope, receive, send)
 
 
@@ -149,7 +136,8 @@ def repeated(kept: KeptResponse, digest: bytes, scope: Scope) -> Response:
         return problem_response(Problem("idempotency-conflict", reason=OTHER_REQUEST), Request(scope))
     if kept.response is None:
         return problem_response(Problem("idempotency-conflict", reason=IN_PROGRESS), Request(scope))
-    return response_of(*kept.response, more={"idempotency-replayed": "true"})
+    status, headers, body = kept.response
+    return Response(body, status, headers | {"idempotency-replayed": "true"})
 
 
 def digest_of(scope: Scope, body: bytes) -> bytes:

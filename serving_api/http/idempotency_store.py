@@ -55,7 +55,7 @@ class KeptResponse(NamedTuple):
     """
 
     request: bytes
-    response: tuple[int, list[tuple[str, str]], bytes] | None
+    response: tuple[int, dict[str, str], bytes] | None
 
 
 class KeptResponses:
@@ -114,10 +114,9 @@ class KeptResponses:
                     return None
         if status is None:
             return KeptResponse(first_request, None)
-        pairs = [(name, value) for name, value in json.loads(headers)]
-        return KeptResponse(first_request, (status, pairs, body))
+        return KeptResponse(first_request, (status, dict(json.loads(headers)), body))
 
-    def keep(self, caller: str, key: str, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+    def keep(self, caller: str, key: str, status: int, headers: dict[str, str], body: bytes) -> None:
         """Store the response of a reserved key."""
         named = json.dumps(headers)
         with self._lock:

@@ -43,6 +43,13 @@ def reference(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+def body_of_events(schema: dict[str, Any], example: Any, description: str) -> dict[str, Any]:
+    """`openapi_extra` of a route that reads the events of its body itself."""
+    content = {"application/json": {"schema": schema, "example": example}}
+    body = {"required": True, "description": description, "content": content}
+    return {"requestBody": body, "security": BEARER}
+
+
 def event_schemas() -> dict[str, Any]:
     """The payload of each kind by its contract, `Event` for any of them, and `EventBatch`."""
     payloads = {event_name(contract): payload_schema(contract) for contract in sent_over_http().values()}

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from statistics import median
 from typing import Annotated, Literal, get_args
 
 import pyarrow.compute as pc
@@ -23,10 +22,7 @@ from serving_api.schemas.predictions import PredictionModel
 
 FORECASTS = "gold.forecasts"
 ISSUED_DAYS = 90
-FIGURES = (
-    *("model", "commodity", "region", "horizon_days", "mape_pct", "wape_pct", "mae_idr", "rmse_idr"),
-    *("skill_vs_naive", "origins", "alias"),
-)
+FIGURES = tuple(name for name in AccuracyRow.model_fields if name not in ("accuracy_pct", "coverage"))
 
 
 def of_model(name: str, request: ListRequest) -> pc.Expression:
@@ -134,13 +130,9 @@ def actual_prices(figures: Figures, commodity: str, region_code: str) -> dict[da
     rows = figures.rows(condition, ("level", "market_date", "median_price_idr"), [commodity])
     if not rows.num_rows:
         return {}
-    prices: dict[date, list[float]] = {}
-    of_level = rows.filter(pc.field("level") == chosen_level(rows))
-    for day, price in zip(
-        of_level["market_date"].to_pylist(), of_level["median_price_idr"].to_pylist(), strict=True
-    ):
-        prices.setdefault(day, []).append(price)
-    return {day: median(values) for day, values in prices.items()}
+    of_level = rows.filter(pc.field("level") == chosen_level(rows)).to_pandas()
+    prices: dict[date, float] = of_level.groupby("market_date")["median_price_idr"].median().to_dict()
+    return prices
 
 
 ISSUED = Listing(

@@ -16,7 +16,7 @@ from serving_api.reads.names import commodity_ids
 from serving_api.reads.provenance import model_meta
 from serving_api.reads.retail.categories import listed_category, shop_of
 from serving_api.reads.snapshots import Snapshot
-from serving_api.reads.supported import Symbols, is_traded
+from serving_api.reads.supported import Symbols, symbols_with_bars
 from serving_api.schemas.envelope import Name, TimeRangeQuery
 from serving_api.schemas.retail.analytics import ProductSentiment
 
@@ -45,9 +45,8 @@ def of_symbol(name: str, request: ListRequest) -> pc.Expression:
     """The rows about a stock or coin that is traded or that posts name. Raises Problem 404."""
     symbol = name.strip().upper()
     condition = (pc.field("subject_kind") == "symbol") & (pc.field("subject") == symbol)
-    if not is_traded(request.shared[Symbols], symbol) and not request.snapshot.first_row(
-        condition, ["subject"]
-    ):
+    is_traded = symbol in symbols_with_bars(request.shared[Symbols])
+    if not is_traded and not request.snapshot.first_row(condition, ["subject"]):
         raise Problem("unknown-symbol", name=name)
     return condition
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import orjson
@@ -38,7 +38,6 @@ from serving_api.live.messages import (
     Resume,
     Subscribe,
     Unsubscribe,
-    encoded,
     envelope,
 )
 from serving_api.live.private import PUBLIC, PrivateChannels, channels_of, require_right
@@ -179,7 +178,7 @@ class Connection:
             "resume_seconds": RESUME_SECONDS,
             "session": self._session.name,
         }
-        await self._send_system("hello", encoded(hello))
+        await self._send_system("hello", hello)
         wake, slot = self._wheel.join()
         tasks = [
             asyncio.create_task(self._send_changes(wake)),
@@ -254,7 +253,7 @@ class Connection:
                 case Problem():
                     raise request
         except Problem as problem:
-            await self._send_system("error", encoded(problem_data(problem, self._socket)))
+            await self._send_system("error", problem_data(problem, self._socket))
 
     async def _authenticate(self, ticket: str) -> None:
         """Take the caller of a ticket; private channels of another one end."""
@@ -263,7 +262,7 @@ class Connection:
             public = {name: known for name, known in self._session.channels.items() if name in PUBLIC}
             self._session.channels = public
         self.caller = caller
-        await self._send_system("authenticated", encoded({"channels": channels_of(caller)}))
+        await self._send_system("authenticated", {"channels": channels_of(caller)})
 
     async def _resume(self, request: Resume) -> None:
         """Go on from where another connection was, else from the beginning after a `reset`."""
@@ -278,7 +277,7 @@ class Connection:
     async def _reset(self, channel: str, known: Subscription) -> None:
         """Begin a channel again: the client lacks changes that are not kept any more."""
         known.version = 0
-        await self._send_system("reset", encoded({"channel": channel}))
+        await self._send_system("reset", {"channel": channel})
 
     async def _send_changes(self, wake: asyncio.Event) -> None:
         """Send replies, changes and heartbeats, whenever this client is woken."""
@@ -291,7 +290,7 @@ class Connection:
                 if known.version != self._hub.version and not await self._send_channel(channel, known):
                     asyncio.get_running_loop().call_later(PACE_SECONDS, wake.set)
             if time.monotonic() >= self._heartbeat_at:
-                await self._send_system("heartbeat", b"{}")
+                await self._send_system("heartbeat", {})
 
     async def _send_channel(self, channel: str, known: Subscription) -> bool:
         """Whether all changes were sent; else the rest follows, or is replaced until then."""
@@ -333,10 +332,10 @@ class Connection:
         for version, row in rows:
             await self._send(kind, channel, known.advance(version), row)
 
-    async def _send_system(self, kind: str, data: bytes) -> None:
+    async def _send_system(self, kind: str, data: Mapping[str, object]) -> None:
         self._system_seq += 1
         self._heartbeat_at = time.monotonic() + HEARTBEAT_SECONDS
-        await self._send(kind, SYSTEM, self._system_seq, data)
+        await self._send(kind, SYSTEM, self._system_seq, orjson.dumps(data))
 
     async def _send(self, kind: str, channel: str, seq: int, data: bytes) -> None:
         self.sending_since = time.monotonic()

@@ -1,9 +1,8 @@
 """Messages of the WebSockets: those of clients as models, ours as text."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import orjson
 from pydantic import Field, TypeAdapter
 
 from lakehouse.times import rfc3339
@@ -74,8 +73,3 @@ def envelope(kind: str, channel: str, seq: int, data: bytes) -> str:
     """A message with encoded data."""
     now = rfc3339(datetime.now(UTC))
     return f'{{"type":"{kind}","seq":{seq},"ts":"{now}","channel":"{channel}","data":{data.decode()}}}'
-
-
-def encoded(data: Any) -> bytes:
-    """Data of a message as JSON."""
-    return orjson.dumps(data)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,27 +13,6 @@ from serving_api.reads.snapshots import Snapshot
 BASELINE = "naive"  # needs no training
 SERIES = ("commodity", "region_code", "model")
 RECENT = timedelta(days=14)  # an issue that is that much older than the newest is no longer served
-COLUMNS = (
-    *SERIES,
-    "region",
-    "provider",
-    "unit",
-    "issued_at",
-    "origin_date",
-    "target_date",
-    "horizon_days",
-    "champion",
-    "price_idr",
-    "lower_80_idr",
-    "upper_80_idr",
-    "lower_95_idr",
-    "upper_95_idr",
-    "confidence",
-    "model_version",
-    "run_id",
-    "data_version",
-    "gate_reason",
-)
 CACHED_RESULTS = 20_000  # about 2 KB each
 Value = TypeVar("Value")
 
@@ -99,7 +77,7 @@ def read_forecasts(snapshot: Snapshot) -> ServedForecasts:
     names = snapshot.read(recent, [*SERIES, "issued_at"])
     newest = names.group_by(list(SERIES)).aggregate([("issued_at", "max")])
     times = pc.unique(newest["issued_at_max"].combine_chunks())
-    rows = snapshot.read(pc.field("issued_at").isin(times), COLUMNS)
+    rows = snapshot.read(pc.field("issued_at").isin(times))
     order = [
         *((name, "ascending") for name in SERIES),
         ("issued_at", "descending"),
@@ -111,17 +89,12 @@ def read_forecasts(snapshot: Snapshot) -> ServedForecasts:
 
 def issues_of(rows: pa.Table) -> dict[tuple[str, str], tuple[ForecastIssue, ...]]:
     """The newest issue of every series, of rows sorted by series, then issue, newest first."""
-    if not rows.num_rows:
-        return {}
-    changes = np.zeros(rows.num_rows - 1, dtype=bool)
-    for name in (*SERIES, "issued_at"):
-        values = rows[name].combine_chunks()
-        changes |= pc.not_equal(values[1:], values[:-1]).to_numpy(zero_copy_only=False)
-    starts = np.concatenate([[0], np.flatnonzero(changes) + 1])
-    ends = np.append(starts[1:], rows.num_rows)
-    heads = rows.select([*SERIES, "issued_at", "champion"]).take(pa.array(starts)).to_pylist()
+    issues = rows.group_by([*SERIES, "issued_at"], use_threads=False)  # in the order of the rows
     by_series: dict[tuple[str, str], dict[str, ForecastIssue]] = {}
-    for head, start, end in zip(heads, starts.tolist(), ends.tolist(), strict=True):
-        issue = ForecastIssue(head["model"], head["issued_at"], bool(head["champion"]), start, end - start)
+    start = 0
+    for head in issues.aggregate([("champion", "first"), ("horizon_days", "count")]).to_pylist():
+        days = head["horizon_days_count"]
+        issue = ForecastIssue(head["model"], head["issued_at"], bool(head["champion_first"]), start, days)
         by_series.setdefault((head["commodity"], head["region_code"]), {}).setdefault(issue.model, issue)
-    return {series: tuple(issues.values()) for series, issues in by_series.items()}
+        start += days
+    return {series: tuple(of_model.values()) for series, of_model in by_series.items()}

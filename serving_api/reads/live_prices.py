@@ -16,21 +16,10 @@ from serving_api.reads.price_impacts import PriceImpacts
 from serving_api.reads.provenance import simulated_rows
 from serving_api.reads.responses import KeyedItem, to_json_value
 from serving_api.reads.snapshots import Snapshot, Snapshots
-from serving_api.schemas.prices import LiveOrder
+from serving_api.schemas.prices import LiveOrder, LivePrice
 
-LIVE = (
-    "market_id",
-    "market_name",
-    "region",
-    "level",
-    "commodity",
-    "price_idr",
-    "unit",
-    "provider",
-    "event_time",
-    "market_date",
-    "change_pct",
-)
+DERIVED = ("status", "age_days", "is_current", "impact_score")
+LIVE = tuple(name for name in LivePrice.model_fields if name not in DERIVED)
 READ = [*LIVE, "status", "region_code", "previous_price_idr"]
 RETAIL = "retail"
 CURRENT_DAYS = 7  # a market that reports once a week is current, and so are all of them after a holiday

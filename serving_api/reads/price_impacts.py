@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from datetime import timedelta
-from functools import cached_property
 from typing import Any
 
 import pyarrow.compute as pc
@@ -34,16 +33,8 @@ class PriceImpacts:
     def __init__(self, snapshots: Snapshots) -> None:
         factors, macro = snapshots.or_empty(FACTORS_TABLE), snapshots.or_empty(MACRO_TABLE)
         self.version = f"{factors.identity} {factors.version} {macro.identity} {macro.version}"
-        self._factors = factors
-        self._macro = macro
-
-    @cached_property
-    def _rows(self) -> dict[tuple[str, str], dict[str, Any]]:
-        return newest_factors(self._factors)
-
-    @cached_property
-    def _multiplier(self) -> float:
-        return multiplier(current_macro(self._macro))
+        self._rows = newest_factors(factors)
+        self._multiplier = multiplier(current_macro(macro))
 
     def score(self, price: Mapping[str, Any]) -> float | None:
         """0 to 100."""

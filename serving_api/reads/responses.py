@@ -21,7 +21,7 @@ from serving_api.http.request_checks import require_acceptable
 from serving_api.http.spreadsheets import MEDIA_TYPES, ListFormat, csv_file, file_name, list_format, xlsx_file
 from serving_api.reads.operation.lag import KafkaLag
 from serving_api.reads.provenance import About, provenance
-from serving_api.reads.snapshots import Snapshot
+from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.schemas.envelope import field_types
 
 JSON = "application/json; charset=utf-8"
@@ -107,12 +107,14 @@ def public_headers(etag: str) -> dict[str, str]:
 
 
 class Responses:
-    """Responses to one request."""
+    """Responses to one request. `snapshots`: what they read."""
 
-    def __init__(self, request: Request, lag: KafkaLag, cursors: Cursors) -> None:
+    def __init__(self, request: Request) -> None:
+        shared = request.app.state.shared
         self.request = request
-        self.cursors = cursors
-        self._lag = lag
+        self.snapshots: Snapshots = shared[Snapshots]
+        self._cursors: Cursors = shared[Cursors]
+        self._lag: KafkaLag = shared[KafkaLag]
 
     @property
     def language(self) -> Language:
@@ -152,7 +154,7 @@ class Responses:
         if not personal and (unchanged := not_modified(self.request, etag)):
             return unchanged
         filters = filters_of(self.request.url.path, parameters)
-        key = self.cursors.decode(parameters.get("cursor"), filters)
+        key = self._cursors.decode(parameters.get("cursor"), filters)
         limit: int = parameters["limit"]
         if snapshots and cached:
             others = tuple((snapshot.identity, snapshot.version) for snapshot in snapshots[1:])
@@ -178,7 +180,7 @@ class Responses:
         form = self._form(parameters)
         filters = filters_of(self.request.url.path, parameters)
         limit = parameters["limit"]
-        rows = await read(self.cursors.decode(parameters["cursor"], filters), limit + 1)
+        rows = await read(self._cursors.decode(parameters["cursor"], filters), limit + 1)
         page = encode_page(rows, limit)
         return self._encoded(page, filters, {"Cache-Control": PRIVATE}, self.meta(snapshots), form)
 
@@ -196,7 +198,7 @@ class Responses:
         meta: dict[str, Any],
         form: ListFormat,
     ) -> Response:
-        cursor = self.cursors.encode(page.last, filters) if page.last else None
+        cursor = self._cursors.encode(page.last, filters) if page.last else None
         if cursor:
             headers["Link"] = self.link_to(cursor)
         if form != "json":
@@ -248,8 +250,7 @@ class Responses:
 
 
 async def _of_request(request: Request) -> Responses:
-    shared = request.app.state.shared
-    return Responses(request, shared[KafkaLag], shared[Cursors])
+    return Responses(request)
 
 
 CurrentResponses = Annotated[Responses, Depends(_of_request)]

@@ -26,17 +26,13 @@ def symbols_of(rows: pa.Table) -> frozenset[tuple[str, str]]:
     return frozenset(zip(pairs["symbol"].to_pylist(), pairs["asset_class"].to_pylist(), strict=True))
 
 
-def is_traded(symbols: Symbols, symbol: str) -> bool:
-    """Whether there are bars of the symbol. Blocks while new files are read."""
-    return any(symbol == name for pairs in symbols.read()[1].values() for name, _ in pairs)
-
-
 def require_symbols(symbols: Symbols, names: Mapping[str, str]) -> None:
     """Raises Problem 422 with every unknown symbol of a body. `names`: pointer -> symbol."""
+    traded = symbols_with_bars(symbols)
     unknown = [
         Fault(pointer, "unknown_symbol", message("no_symbol", name=name))
         for pointer, name in names.items()
-        if not is_traded(symbols, name)
+        if name not in traded
     ]
     if unknown:
         raise invalid_fields(unknown)
@@ -69,13 +65,8 @@ def supported_names(
     symbols: set[tuple[str, str]] = set().union(*symbols_by_file.values())
     return {
         "commodities": [
-            {
-                "commodity": commodity.id,
-                "name": commodity.name,
-                "unit": commodity.unit,
-                "aliases": list(commodity.aliases),
-                "is_group": commodity.is_group,
-            }
+            {"commodity": commodity.id}
+            | {name: getattr(commodity, name) for name in ("name", "unit", "aliases", "is_group")}
             for commodity in commodities().values()
         ],
         "regions": [

@@ -56,7 +56,7 @@ async def trigger_alert(
         "region": None if is_national else region,
     }
     event, row = await acts.raise_alert(fields, caller.subject)
-    await audit_acts(database, caller, [audited("raise", row["alert_id"], event)])
+    await audit_acts(database, caller, [Act("alert.raise", row["alert_id"], event.event_id)])
     live.feed.publish_alert({**EMPTY_ROW, **row})
     sending = {name: SENDING[mode] for name, mode in channel_modes().items()} | {"websocket": "sent"}
     return receipt_of(event, alert_id=row["alert_id"], channels=sending)
@@ -77,13 +77,8 @@ async def acknowledge_alert(
 ) -> Response:
     """202 once Kafka has stored it. It stays open until its exit rule holds; 409 unless it is active."""
     event = await acts.acknowledge(alert_id, body.note, caller)
-    await audit_acts(database, caller, [audited("acknowledge", alert_id, event)])
+    await audit_acts(database, caller, [Act("alert.acknowledge", alert_id, event.event_id)])
     return receipt_of(event, alert_id=alert_id)
-
-
-def audited(act: str, alert_id: str, event: Event) -> Act:
-    """The act as an entry of the audit."""
-    return Act(f"alert.{act}", alert_id, event.event_id)
 
 
 def receipt_of(event: Event, **more: Any) -> Response:

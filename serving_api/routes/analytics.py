@@ -10,7 +10,6 @@ from serving_api.http.dependencies import KNOWN_CALLER
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem, invalid, invalid_fields
 from serving_api.http.router import Router
-from serving_api.http.shared import Shared
 from serving_api.reads.names import NATION, commodity_in_body, region_in_body, region_of, single_commodity
 from serving_api.reads.provenance import from_simulated
 from serving_api.reads.responses import CurrentResponses
@@ -18,6 +17,7 @@ from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.schemas.analytics import (
     CorrelationBody,
     CorrelationReport,
+    MeasuredCorrelation,
     SentimentCorrelation,
     SentimentCorrelationQuery,
 )
@@ -26,19 +26,8 @@ from serving_api.schemas.problem import problems
 router = Router(prefix="/api/v1", tags=["analytics"])
 TABLE = "gold.weather_prices"
 SENTIMENT = "sentiment"
-REPORTED = (
-    "correlation",
-    "lag_days",
-    "n",
-    "n_eff",
-    "ci_low",
-    "ci_high",
-    "p_value",
-    "p_value_adjusted",
-    "significant",
-    "text",
-    "method",
-)
+NOT_MEASURED = ("commodity", "region", "by_lag")
+REPORTED = tuple(name for name in MeasuredCorrelation.model_fields if name not in NOT_MEASURED)
 
 
 @router.post(
@@ -49,18 +38,17 @@ REPORTED = (
 )
 def correlate(
     body: CorrelationBody,
-    snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
     """Returns the lag with the smallest p-value up to `max_lag_days`.
 
     When it is not significant, `significant` is false and `text` says so.
     """
-    code, name = region_in_body(snapshots, body.region)
+    code, name = region_in_body(responses.snapshots, body.region)
     commodity = commodity_in_body(body.commodity)
     if code == NATION[0]:
         raise invalid("/region", "unknown_region", "weather is measured per province")
-    snapshot, rows = read_lags(snapshots, commodity, code, body.variable, body.max_lag_days)
+    snapshot, rows = read_lags(responses.snapshots, commodity, code, body.variable, body.max_lag_days)
     if not rows:
         reason = f"prices of '{commodity}' and weather in {name} have too few days in common"
         raise Problem("insufficient-data", reason=reason)
@@ -80,7 +68,7 @@ def correlate(
     ]
     if faults:
         raise invalid_fields(faults)
-    return responses.personal([snapshot], report, demo=from_simulated(snapshots, [commodity]))
+    return responses.personal([snapshot], report, demo=from_simulated(responses.snapshots, [commodity]))
 
 
 @router.get(
@@ -91,7 +79,6 @@ def correlate(
 )
 def correlate_sentiment(
     query: Annotated[SentimentCorrelationQuery, Query()],
-    snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
     """Returns the lag with the smallest p-value up to `max_lag_days`; without a region, of the nation.
@@ -100,12 +87,12 @@ def correlate_sentiment(
     """
     commodity = single_commodity(query.commodity)
     code, name = region_of(query.region)
-    snapshot, rows = read_lags(snapshots, commodity, code, SENTIMENT, query.max_lag_days)
+    snapshot, rows = read_lags(responses.snapshots, commodity, code, SENTIMENT, query.max_lag_days)
     if not rows:
         reason = f"prices of '{commodity}' and posts about it have too few days in common in {name}"
         raise Problem("insufficient-data", reason=reason)
     report = correlation_report(rows, commodity, name, SENTIMENT)
-    return responses.item([snapshot], report, demo=from_simulated(snapshots, [commodity]))
+    return responses.item([snapshot], report, demo=from_simulated(responses.snapshots, [commodity]))
 
 
 def strongest_lag(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from lakehouse.validation.prices.series_check import MODEL, check_series
 from lakehouse.validation.prices.thresholds import Thresholds
 from serving_api.http.dependencies import KNOWN_CALLER
 from serving_api.http.router import LARGE_BODY, Router
-from serving_api.http.shared import Shared
 from serving_api.reads.names import (
     NATION,
     commodity_in_body,
@@ -33,7 +32,6 @@ router = Router(prefix="/api/v1/predict/anomaly", tags=["anomalies"])
 )
 def check_prices(
     body: AnomalyBody,
-    snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
     """An observation is compared with earlier prices only.
@@ -41,10 +39,10 @@ def check_prices(
     When it is later than the newest day of the tables, it is compared with their statistics, else with the
     other observations. A method that lacks its input (earlier prices, other provinces) is left out.
     """
-    code, name = region_in_body(snapshots, body.region)
+    code, name = region_in_body(responses.snapshots, body.region)
     commodity = commodity_in_body(body.commodity)
     region_code = None if code == NATION[0] else code
-    snapshot, entries = check_observations(snapshots, commodity, region_code, body)
+    snapshot, entries = check_observations(responses.snapshots, commodity, region_code, body)
     version = f"{MODEL}+{Thresholds.of(settings().rule_values()).version}"
     model = model_meta("series-check", version, "champion", {snapshot.table: snapshot.version})
     item = {
@@ -53,7 +51,7 @@ def check_prices(
         "anomalies": entries,
         "count": sum(entry["is_anomaly"] for entry in entries),
     }
-    demo = from_simulated(snapshots, [commodity])
+    demo = from_simulated(responses.snapshots, [commodity])
     return responses.personal([snapshot], item, rule_set=current_rule_set(), demo=demo, model=model)
 
 

@@ -12,6 +12,7 @@ from lakehouse.event import Fault, faults
 from lakehouse.signatures import SigningKeys
 from lakehouse.times import utc_text
 from serving_api.http.dependencies import CurrentSender
+from serving_api.http.openapi import body_of_events
 from serving_api.http.problems import invalid_fields
 from serving_api.http.router import Router
 from serving_api.http.shared import Shared
@@ -31,19 +32,11 @@ from serving_api.writes.intake import CurrentIntake, SubmittedEvent, require_own
 router = Router(prefix="/api/blockchain", tags=["ledger"])
 KIND = "ledger"
 FIELDS = ("market_id", "commodity", "price", "event_time", "event_id")
-BODY = {
-    "requestBody": {
-        "required": True,
-        "description": "one price, at most 64 KiB",
-        "content": {
-            "application/json": {
-                "schema": payload_schema(kinds()[KIND], FIELDS),
-                "example": {"market_id": "PASAR-001", "commodity": "cabai-rawit-merah", "price": 55000},
-            }
-        },
-    },
-    "security": [{"bearer": []}],
-}
+BODY = body_of_events(
+    payload_schema(kinds()[KIND], FIELDS),
+    {"market_id": "PASAR-001", "commodity": "cabai-rawit-merah", "price": 55000},
+    "one price, at most 64 KiB",
+)
 
 
 @router.post(

@@ -1,10 +1,11 @@
 """Daily figures: the overview of all commodities, series in columns, the map of provinces."""
 
+import math
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
-import numpy as np
-import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from fastapi import Query, Response
@@ -28,7 +29,7 @@ from serving_api.reads.operation.balance import BalanceReader, total_of
 from serving_api.reads.provenance import from_simulated
 from serving_api.reads.responses import CurrentResponses, Responses
 from serving_api.reads.review.reviews import ReviewReader
-from serving_api.reads.snapshots import Snapshots
+from serving_api.reads.snapshots import Snapshot
 from serving_api.schemas.daily import DailySeries, MapQuery, MarketDayQuery, Overview, PriceMap, SeriesQuery
 from serving_api.schemas.problem import problems
 
@@ -44,7 +45,6 @@ COLUMNS = (
     "national_price_idr",
     "reference_price_idr",
 )
-Floats = npt.NDArray[np.float64]
 
 
 def read_series(figures: Figures, commodity: str, first: date, last: date) -> dict[str, Any]:
@@ -72,44 +72,28 @@ def read_series(figures: Figures, commodity: str, first: date, last: date) -> di
 
 def columns_of(rows: pa.Table) -> dict[str, Any]:
     """Dates, provinces and matrices from the first to the last day with a price."""
-    day = rows["market_date"].cast(pa.int32()).to_numpy()
-    first = int(day.min())
-    count = int(day.max()) - first + 1
-    codes, row_of = np.unique(rows["region_code"].to_numpy(zero_copy_only=False), return_inverse=True)
-    names = dict(zip(rows["region_code"].to_pylist(), rows["region"].to_pylist(), strict=True))
-    price = np.full((len(codes), count), np.nan)
-    price[row_of, day - first] = rows["median_price_idr"].to_numpy(zero_copy_only=False)
-    national = np.full(count, np.nan)
-    national[day - first] = rows["national_price_idr"].to_numpy(zero_copy_only=False)
-    start = date(1970, 1, 1) + timedelta(days=first)
+    reports = rows.to_pandas()
+    days = pd.date_range(reports["market_date"].min(), reports["market_date"].max()).date
+    prices = reports.pivot(index="region_code", columns="market_date", values="median_price_idr")
+    by_day = reports.groupby("market_date")
+    names = reports.groupby("region_code")["region"].last()
     return {
-        "dates": [(start + timedelta(days=step)).isoformat() for step in range(count)],
-        "regions": [{"code": code, "name": names[code]} for code in codes.tolist()],
-        "price_idr": [without_nan(series) for series in price],
-        "national": without_nan(national),
-        "reference_idr": without_nan(reference_by_day(rows, day - first, count)),
+        "dates": [day.isoformat() for day in days],
+        "regions": [{"code": code, "name": name} for code, name in names.items()],
+        "price_idr": [without_nan(series) for series in prices.reindex(columns=days).to_numpy()],
+        "national": without_nan(by_day["national_price_idr"].last().reindex(days)),
+        "reference_idr": without_nan(by_day["reference_price_idr"].median().reindex(days)),
     }
 
 
-def reference_by_day(rows: pa.Table, offset: npt.NDArray[np.integer], count: int) -> Floats:
-    """The median over the provinces of their reference price on each day; NaN where none has one."""
-    reference = rows["reference_price_idr"].to_numpy(zero_copy_only=False).astype(np.float64)
-    medians = np.full(count, np.nan)
-    known = np.isfinite(reference)
-    for day in np.unique(offset[known]):
-        medians[day] = np.median(reference[known & (offset == day)])
-    return medians
-
-
-def without_nan(values: Floats) -> list[float | None]:
+def without_nan(values: Iterable[float]) -> list[float | None]:
     """The values as JSON holds them, to a tenth of a rupiah."""
-    return [None if np.isnan(value) else round(float(value), 1) for value in values]
+    return [None if math.isnan(value) else round(float(value), 1) for value in values]
 
 
 @router.get("/overview", response_model=Overview, summary="All commodities on one day")
 def get_overview(
     query: Annotated[MarketDayQuery, Query()],
-    snapshots: Shared[Snapshots],
     balance: Shared[BalanceReader],
     reviews: Shared[ReviewReader],
     responses: CurrentResponses,
@@ -118,6 +102,7 @@ def get_overview(
 
     `market_date`: another day by what is known now; `date`: that day as it was known at its close.
     """
+    snapshots = responses.snapshots
     figures = figures_of(snapshots, query.known_on)
     key = ("overview", query.day)
     read = figures.snapshots[0].cached(key, lambda: read_overview(figures, query.day))
@@ -135,9 +120,9 @@ def get_overview(
         "balance": {**totals, "balanced": all(row["difference"] == 0 for row in per_kind.values())},
         "open_quarantine": max(0, quarantine.count - len(index)),
     }
-    demo = from_simulated(snapshots, [row["commodity"] for row in read["items"]])
+    names = [row["commodity"] for row in read["items"]]
     tables = [*figures.snapshots, counted, quarantine, reviewed, markets]
-    return answer(responses, figures, item, read["date"], tables=tables, demo=demo)
+    return answer(responses, figures, item, names, read["date"], tables)
 
 
 @router.get(
@@ -146,14 +131,12 @@ def get_overview(
     responses=problems(404),
     summary="Daily prices of a commodity in columns",
 )
-def get_daily_series(
-    query: Annotated[SeriesQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
-) -> Response:
+def get_daily_series(query: Annotated[SeriesQuery, Query()], responses: CurrentResponses) -> Response:
     """Prices of all provinces, the national price and the ceiling, a column per calendar day.
 
     At most 2,000 days. Default: the 365 days that end with the newest.
     """
-    figures = figures_of(snapshots, query.known_on, commodity_ids(query.commodity))
+    figures = figures_of(responses.snapshots, query.known_on, commodity_ids(query.commodity))
     commodity = series_commodity(query.commodity, figures)
     first, last = requested_days(query, figures.newest_day([commodity]))
     key = ("series", commodity, first, last)
@@ -161,36 +144,34 @@ def get_daily_series(
         (*key, query.known_on), lambda: read_series(figures, commodity, first, last)
     )
     newest = item["dates"][-1] if item["dates"] else None
-    return answer(responses, figures, item, newest, demo=from_simulated(snapshots, [commodity]))
+    return answer(responses, figures, item, [commodity], newest)
 
 
 @router.get(
     "/map/prices", response_model=PriceMap, responses=problems(404), summary="A figure of every province"
 )
-def get_price_map(
-    query: Annotated[MapQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
-) -> Response:
+def get_price_map(query: Annotated[MapQuery, Query()], responses: CurrentResponses) -> Response:
     """The newest report of the week that ends with the day, of every province; null is no data.
 
     `market_date`: another day by what is known now; `date`: that day as it was known at its close.
     """
-    figures = figures_of(snapshots, query.known_on, commodity_ids(query.commodity))
+    figures = figures_of(responses.snapshots, query.known_on, commodity_ids(query.commodity))
     commodity = series_commodity(query.commodity, figures)
     item = read_map(figures, commodity, query.metric, query.day)
-    return answer(responses, figures, item, item["date"], demo=from_simulated(snapshots, [commodity]))
+    return answer(responses, figures, item, [commodity], item["date"])
 
 
 def answer(
     responses: Responses,
     figures: Figures,
     item: dict[str, Any],
+    names: list[str],
     newest: str | None,
-    *,
-    tables: list[Any] | None = None,
-    demo: bool = False,
+    tables: list[Snapshot] | None = None,
 ) -> Response:
-    """The response with its provenance; `newest`: the newest market day in it."""
+    """The response with its provenance. `names`: commodities in it; `newest`: the newest market day in it."""
     as_of = datetime.fromisoformat(newest).replace(tzinfo=UTC) if newest else None
+    demo = from_simulated(responses.snapshots, names)
     return responses.item(tables or figures.snapshots, item, demo=demo, as_of=as_of)
 
 

@@ -29,7 +29,6 @@ from serving_api.http.dependencies import CurrentSender
 from serving_api.http.messages import message
 from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem
-from serving_api.http.rate_limits import RateLimits
 from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.keyset import time_slices
@@ -228,10 +227,8 @@ async def trace_event(
     caller: CurrentSender,
     event_id: EventIdInPath,
     producer: Shared[RememberingProducer],
-    snapshots: Shared[Snapshots],
     reviews: Shared[ReviewReader],
     responses: CurrentResponses,
-    limits: Shared[RateLimits],
 ) -> Response:
     """The status of the newest arrival of an event.
 
@@ -243,16 +240,16 @@ async def trace_event(
     """
     sent = producer.accepted(event_id)
     senders = senders_for(caller, sent)
-    lookup = EventLookup(snapshots, reviews, senders)
+    lookup = EventLookup(responses.snapshots, reviews, senders)
     source = senders.choose([*sent])
     accepted = sent[source] if source else None
 
     def before_older() -> None:
-        from_thread.run_sync(count_expensive, request, limits)
+        from_thread.run_sync(count_expensive, request)
 
     status = await run_sync(lookup.find, event_id, accepted is not None, before_older)
     sources = status.sources if status else {accepted.source} if accepted else set()
-    if not sources or not await run_sync(is_visible, caller, sources, status, lookup, snapshots):
+    if not sources or not await run_sync(is_visible, caller, sources, status, lookup, responses.snapshots):
         searched = {"searched_events": lookup.searched_events}
         raise Problem("not-found", extensions=searched, reason=message("no_event", name=event_id))
     item = {"event_id": event_id, **trace_of(status, accepted)}

@@ -8,7 +8,6 @@ from fastapi import Query, Response
 
 from serving_api.http.path_parameters import CommodityInPath
 from serving_api.http.router import Router
-from serving_api.http.shared import Shared
 from serving_api.reads.forecasts import served_forecasts
 from serving_api.reads.names import forecast_commodity, region_of
 from serving_api.reads.predictions import HORIZON_DAYS, LEVEL, PredictionRequest, as_of, predict
@@ -35,15 +34,13 @@ MEASURED = ("coverage_80", "wape_pct", "origins")
     responses=problems(404),
     summary="Forecast of the next seven days",
 )
-async def get_forecast(
-    query: Annotated[ForecastQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
-) -> Response:
+async def get_forecast(query: Annotated[ForecastQuery, Query()], responses: CurrentResponses) -> Response:
     """The champion's forecast for a province or the nation.
 
     Where no model has passed the gate, the champion is naive (the last price), and `meta.model.reason` says
     why. Days are counted from the last day with known prices.
     """
-    return forecast_response(responses, snapshots, query.commodity, query.region)
+    return forecast_response(responses, query.commodity, query.region)
 
 
 @router.get(
@@ -53,12 +50,13 @@ async def get_forecast(
     summary="Confidence of the forecast",
 )
 async def get_forecast_confidence(
-    query: Annotated[ForecastQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
+    query: Annotated[ForecastQuery, Query()], responses: CurrentResponses
 ) -> Response:
     """The champion's confidence for the seventh day, with the figures of its backtest.
 
     Confidence is the probability that the price is within 10 % of its forecast.
     """
+    snapshots = responses.snapshots
     item, model, request = champion_forecast(snapshots, query.commodity, query.region)
     accuracy = snapshots["gold.model_accuracy"]
     measured = backtest_figures(accuracy, request, model["name"])
@@ -82,11 +80,10 @@ async def get_forecast_confidence(
 async def get_commodity_forecast(
     commodity: CommodityInPath,
     query: Annotated[RegionQuery, Query()],
-    snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
     """The same response as /api/public/forecast."""
-    return forecast_response(responses, snapshots, commodity, query.region)
+    return forecast_response(responses, commodity, query.region)
 
 
 def champion_forecast(
@@ -100,12 +97,11 @@ def champion_forecast(
     return item, model, request
 
 
-def forecast_response(
-    responses: Responses, snapshots: Snapshots, commodity: str, region: str | None
-) -> Response:
+def forecast_response(responses: Responses, commodity: str, region: str | None) -> Response:
     """The response of both addresses. Raises Problem 404, 406 or 503."""
-    item, model, request = champion_forecast(snapshots, commodity, region)
-    served = served_forecasts(snapshots["gold.forecasts"])
+    item, model, request = champion_forecast(responses.snapshots, commodity, region)
+    forecasts = responses.snapshots["gold.forecasts"]
+    served = served_forecasts(forecasts)
     days = [
         {name: value for name, value in day.items() if name != "confidence"} for day in item["predictions"]
     ]
@@ -116,8 +112,8 @@ def forecast_response(
         "interval_level": LEVEL,
         "confidence": item["confidence"],
     }
-    demo = from_simulated(snapshots, [item["commodity"]])
-    return responses.item([snapshots["gold.forecasts"]], body, demo=demo, model=model, as_of=as_of(item))
+    demo = from_simulated(responses.snapshots, [item["commodity"]])
+    return responses.item([forecasts], body, demo=demo, model=model, as_of=as_of(item))
 
 
 def level_of(item: dict[str, Any], level: float) -> dict[str, Any]:

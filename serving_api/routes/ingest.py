@@ -1,36 +1,26 @@
 """Ingestion of events over HTTP: 202 only after Kafka has acknowledged them."""
 
-from typing import Any
-
 from fastapi import Response
 
-from serving_api.http.openapi import reference
+from serving_api.http.openapi import body_of_events, reference
 from serving_api.http.path_parameters import KindInPath
 from serving_api.http.router import Router
 from serving_api.schemas.ingest import BatchReceipt, Receipt
 from serving_api.writes.intake import CurrentIntake
 
 router = Router(tags=["ingest"])
-BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "description": "one event of at most 64 KiB, or up to 1,000 events of at most 1 MiB "
-        "together: an array, or one per line with the content type application/x-ndjson; from a device "
-        "of one market, an event without market_id is of that market",
-        "content": {
-            "application/json": {
-                "schema": {"anyOf": [reference("Event"), reference("EventBatch")]},
-                "example": {
-                    "market_id": "PASAR-001",
-                    "commodity": "cabai-rawit-merah",
-                    "price": 55000,
-                    "event_time": "2026-11-21T08:00:00+07:00",
-                },
-            },
-        },
+BODY = body_of_events(
+    {"anyOf": [reference("Event"), reference("EventBatch")]},
+    {
+        "market_id": "PASAR-001",
+        "commodity": "cabai-rawit-merah",
+        "price": 55000,
+        "event_time": "2026-11-21T08:00:00+07:00",
     },
-    "security": [{"bearer": []}],
-}
+    "one event of at most 64 KiB, or up to 1,000 events of at most 1 MiB "
+    "together: an array, or one per line with the content type application/x-ndjson; from a device "
+    "of one market, an event without market_id is of that market",
+)
 
 
 @router.post(

@@ -122,7 +122,6 @@ def read_processes() -> list[dict[str, Any]]:
 
 @router.get("/pipeline", response_model=Pipeline, summary="Tables, lag, processes and balance")
 def get_pipeline(
-    snapshots: Shared[Snapshots],
     lag: Shared[KafkaLag],
     balance: Shared[BalanceReader],
     responses: CurrentResponses,
@@ -131,10 +130,10 @@ def get_pipeline(
     counted, per_kind = balance.read()
     balanced = all(counts["difference"] == 0 for counts in per_kind.values())
     item = {
-        "tables": read_tables(snapshots),
+        "tables": read_tables(responses.snapshots),
         "kafka_lag": lag.events,
         "processes": read_processes(),
-        "silence": read_silence(snapshots),
+        "silence": read_silence(responses.snapshots),
         "balance": {**total_of(per_kind), "balanced": balanced},
         "hours": balance.last_hours(),
     }

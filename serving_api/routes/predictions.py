@@ -8,9 +8,8 @@ from pydantic import ValidationError
 from lakehouse.translation import Language
 from serving_api.http.dependencies import KNOWN_CALLER
 from serving_api.http.path_parameters import CommodityInPath
-from serving_api.http.problems import Problem, from_validation_errors, language_of, summary_of
+from serving_api.http.problems import Problem, from_validation_errors, summary_of
 from serving_api.http.router import LARGE_BODY, Router
-from serving_api.http.shared import Shared
 from serving_api.reads.forecasts import ServedForecasts, served_forecasts
 from serving_api.reads.names import forecast_commodity, region_in_body
 from serving_api.reads.predictions import PredictionRequest, as_of, predict
@@ -37,20 +36,19 @@ router = Router(prefix="/api/v1/predict", tags=["predictions"])
 async def predict_price(
     commodity: CommodityInPath,
     body: PredictionBody,
-    snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
     """Up to 30 days, if the model forecasts that many.
 
     Intervals of 80 and 95 % are measured, others interpolated.
     """
-    code, name = region_in_body(snapshots, body.region, body.market_id)
-    snapshot = snapshots["gold.forecasts"]
+    code, name = region_in_body(responses.snapshots, body.region, body.market_id)
+    snapshot = responses.snapshots["gold.forecasts"]
     served = served_forecasts(snapshot)
     commodity_id = forecast_commodity(commodity, served, code)
     request = PredictionRequest(commodity_id, code, name, body.horizon_days, body.model, body.interval_level)
     item, model, cached = predict(served, request)
-    demo = from_simulated(snapshots, [item["commodity"]])
+    demo = from_simulated(responses.snapshots, [item["commodity"]])
     prediction = {**item, "cached": cached}
     return responses.personal([snapshot], prediction, demo=demo, model=model, as_of=as_of(item))
 
@@ -62,18 +60,15 @@ async def predict_price(
     summary="Many predictions at once",
     dependencies=[KNOWN_CALLER],
 )
-async def predict_batch(
-    body: BatchBody,
-    snapshots: Shared[Snapshots],
-    responses: CurrentResponses,
-) -> Response:
+async def predict_batch(body: BatchBody, responses: CurrentResponses) -> Response:
     """Each member has the result that it would have alone; its `problem` says why it failed.
 
     `meta.model` names the model if all members used the same one.
     """
+    snapshots = responses.snapshots
     snapshot = snapshots["gold.forecasts"]
     served = served_forecasts(snapshot)
-    language = language_of(responses.request)
+    language = responses.language
     models: dict[str, dict[str, Any]] = {}
     results = [
         {"index": index} | predict_member(snapshots, served, member, models, language)

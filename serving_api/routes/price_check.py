@@ -109,7 +109,6 @@ SCHEMA = PriceCheckBody.model_json_schema()
 async def validate_price(
     request: Request,
     caller: Annotated[Principal | None, KNOWN_CALLER],
-    snapshots: Shared[Snapshots],
     producer: Shared[RememberingProducer],
     responses: CurrentResponses,
 ) -> Response:
@@ -118,6 +117,7 @@ async def validate_price(
     With the token of a device or an operator the price is also sent as an event: then the verdict of the
     stream is final, and `event_id` identifies it. A series without a past has no flags.
     """
+    snapshots = responses.snapshots
     body = await request.json()
     if caller is not None:
         require_own(body, caller)

@@ -111,7 +111,6 @@ def read_summary(snapshots: Snapshots, reviews: ReviewIndex, is_own: IsOwn | Non
 @router.get("/summary", response_model=QuarantineSummary, summary="The quarantine in numbers")
 def get_quarantine_summary(
     caller: CurrentOperator,
-    snapshots: Shared[Snapshots],
     reviews: Shared[ReviewReader],
     responses: CurrentResponses,
 ) -> Response:
@@ -119,6 +118,7 @@ def get_quarantine_summary(
 
     An operator who is limited to regions gets the numbers of their rows.
     """
+    snapshots = responses.snapshots
     is_own = own_rows(caller, snapshots)
     reviewed, index = reviews.read()
     snapshot = snapshots["silver.quarantine"]
@@ -135,7 +135,6 @@ def get_quarantine_summary(
 def get_quarantined_event(
     event_id: EventIdInPath,
     caller: CurrentOperator,
-    snapshots: Shared[Snapshots],
     reviews: Shared[ReviewReader],
     decisions: Shared[Decisions],
     responses: CurrentResponses,
@@ -144,6 +143,7 @@ def get_quarantined_event(
 
     Of an id that was quarantined more than once, the newest open row.
     """
+    snapshots = responses.snapshots
     is_own = own_rows(caller, snapshots)
     reviewed, index = reviews.read()
     snapshot = snapshots.open_newest("silver.quarantine")

@@ -18,7 +18,7 @@ from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.forecasts import BASELINE, served_forecasts
 from serving_api.reads.operation.balance import BalanceReader
-from serving_api.reads.operation.health import KafkaProbe, models_state, pipeline_state, product_version
+from serving_api.reads.operation.health import VERSION, KafkaProbe, models_state, pipeline_state
 from serving_api.reads.operation.lag import KafkaLag
 from serving_api.reads.operation.prometheus import prometheus_text
 from serving_api.reads.responses import CurrentResponses, json_response
@@ -142,7 +142,7 @@ async def get_health(
         raise Problem("warming-up", reason=stale, extensions={"services": services, **age})
     body = {
         "status": "ok" if set(services.values()) <= {"ok", "off"} else "degraded",
-        "version": product_version(),
+        "version": VERSION,
         "uptime_seconds": metrics.uptime_seconds(),
         "services": services,
         **age,
@@ -201,10 +201,9 @@ def get_metrics(
 
 
 @router.get("/api/v1/stats", response_model=Stats, summary="Counters of this process since it started")
-async def get_stats(
-    snapshots: Shared[Snapshots], sales_model: Shared[SalesModels], responses: CurrentResponses
-) -> Response:
+async def get_stats(sales_model: Shared[SalesModels], responses: CurrentResponses) -> Response:
     """Every process has its own counters."""
+    snapshots = responses.snapshots
     counts = metrics.predictions()
     predictions = sum(counts.values())
     total = metrics.REQUESTS.total
@@ -221,13 +220,11 @@ async def get_stats(
 
 
 @router.get("/api/v1/supported", response_model=Supported, summary="Names that requests may use")
-def list_supported_names(
-    snapshots: Shared[Snapshots], symbols: Shared[Symbols], responses: CurrentResponses
-) -> Response:
+def list_supported_names(symbols: Shared[Symbols], responses: CurrentResponses) -> Response:
     """Commodities and provinces of the reference lists, symbols with bars, models with current forecasts."""
     bars, symbols_by_file = symbols.read()
-    forecasts = snapshots["gold.forecasts"]
+    forecasts = responses.snapshots["gold.forecasts"]
     models = sorted({BASELINE, *served_forecasts(forecasts).models()})
-    revenue = snapshots["gold.revenue"]
+    revenue = responses.snapshots["gold.revenue"]
     names = supported_names(symbols_by_file, shop_names(revenue), models)
     return responses.item([forecasts, bars, revenue], names)

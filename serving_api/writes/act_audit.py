@@ -1,9 +1,8 @@
 """Acts that were sent as events, in the audit; the tables hold them too."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from lakehouse.identity.roles import Principal
 from lakehouse.io.identity.audit import record
@@ -17,13 +16,12 @@ LONGEST_OBJECT = 200  # characters, as the column of the audit has them
 class Act:
     """What a person did to an object, such as `alert.acknowledge`.
 
-    `event_id`: the event that carries it; `detail`: values of JSON without floats, and without secrets.
+    `event_id`: the event that carries it.
     """
 
     action: str
     object_id: str
     event_id: str
-    detail: Mapping[str, Any] = field(default_factory=dict)
 
 
 async def audit_acts(database: Database, caller: Principal, acts: Sequence[Act]) -> None:
@@ -35,7 +33,7 @@ async def audit_acts(database: Database, caller: Principal, acts: Sequence[Act])
     try:
         async with database.writing() as session:
             for act in acts:
-                detail = {"event_id": act.event_id, **act.detail}
+                detail = {"event_id": act.event_id}
                 object_id = act.object_id[:LONGEST_OBJECT]
                 await record(session, caller.subject, act.action, object_id, detail=detail)
     except StoreUnavailable:

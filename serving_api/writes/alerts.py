@@ -5,14 +5,14 @@ acknowledged as soon as it is raised.
 """
 
 import asyncio
-import time
+import math
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+from cachetools import TTLCache
 
 from lakehouse.alerts.rows import manual_alerts
 from lakehouse.event import Event
@@ -29,14 +29,6 @@ REMEMBERED_SECONDS = 600  # an act that gold.alerts does not show by then was no
 ABSENT = dict.fromkeys(("market_id", "region_code", "region", "risk_score", "note"))
 
 
-@dataclass(frozen=True)
-class RememberedAct:
-    """An act that Kafka has acknowledged, and the row that the alert has by it."""
-
-    row: dict[str, Any]
-    sent_at: float
-
-
 class AlertActs:
     """Sends acts and remembers them; one per process."""
 
@@ -44,7 +36,8 @@ class AlertActs:
         self._keys = keys
         self._snapshots = snapshots
         self._producer = producer
-        self._remembered: dict[str, RememberedAct] = {}
+        # alert -> its row by an act that Kafka has acknowledged
+        self._remembered: TTLCache[str, dict[str, Any]] = TTLCache(math.inf, REMEMBERED_SECONDS)
         self._lock = asyncio.Lock()  # a second act on an alert is checked after the first was sent
 
     async def raise_alert(self, raised: Mapping[str, Any], actor: str) -> tuple[Event, dict[str, Any]]:
@@ -89,7 +82,7 @@ class AlertActs:
     def _open_alert(self, raised: Mapping[str, Any]) -> dict[str, Any] | None:
         """The open alert of a person for the same commodity and place."""
         stored = self._snapshots["gold.alerts"].rows_by("alert_id")
-        rows = stored | {alert_id: act.row for alert_id, act in self._remembered.items()}
+        rows = stored | dict(self._remembered)
         series = ("commodity", "market_id", "region_code")
         for row in rows.values():
             same = all(row[name] == raised.get(name) for name in series)
@@ -99,18 +92,16 @@ class AlertActs:
 
     def _row(self, alert_id: str) -> dict[str, Any] | None:
         """The alert as the newest act or gold.alerts has it."""
-        act = self._remembered.get(alert_id)
-        return act.row if act else self._snapshots["gold.alerts"].rows_by("alert_id").get(alert_id)
+        stored = self._snapshots["gold.alerts"].rows_by("alert_id")
+        return self._remembered.get(alert_id) or stored.get(alert_id)
 
     def _remember(self, row: dict[str, Any]) -> None:
         """Remember the alert's row, and forget those that gold.alerts shows in the same state."""
         stored = self._snapshots["gold.alerts"].rows_by("alert_id")
-        oldest = time.monotonic() - REMEMBERED_SECONDS
-        for alert_id, act in list(self._remembered.items()):
-            known = stored.get(alert_id)
-            if act.sent_at < oldest or (known and known["state"] == act.row["state"]):
+        for alert_id, remembered in list(self._remembered.items()):
+            if alert_id in stored and stored[alert_id]["state"] == remembered["state"]:
                 del self._remembered[alert_id]
-        self._remembered[row["alert_id"]] = RememberedAct(row, time.monotonic())
+        self._remembered[row["alert_id"]] = row
 
     async def _send(self, act: Mapping[str, Any]) -> Event:
         at = datetime.now(UTC)

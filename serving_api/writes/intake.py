@@ -152,36 +152,21 @@ def split_array(body: bytes) -> list[bytes]:
         raise Problem("malformed-body", [fault], reason="it is not UTF-8") from None
     try:
         return _elements(text)
-    except (ValueError, IndexError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         fault = Fault("", "payload_json", "not a JSON array")
         raise Problem("malformed-body", [fault], reason=f"not a JSON array ({error})") from None
 
 
 def _elements(text: str) -> list[bytes]:
-    """Raises ValueError, IndexError or RecursionError for what is not one JSON array."""
+    """Raises ValueError or RecursionError for what is not one JSON array."""
     decoder = json.JSONDecoder()
     elements: list[bytes] = []
-    at = _skip_space(text, _skip_space(text, 0) + 1)
-    while text[at] != "]":
-        end = decoder.raw_decode(text, at)[1]
-        elements.append(text[at:end].encode())
-        at = _skip_space(text, end)
-        if text[at] == ",":
-            at = _skip_space(text, at + 1)
-            if text[at] == "]":
-                raise ValueError("a comma before the end")
-        elif text[at] != "]":
-            raise ValueError(f"no comma at character {at}")
-    if _skip_space(text, at + 1) != len(text):
-        raise ValueError("text after the array")
+    end = text.index("[") + 1
+    for _ in decoder.decode(text):
+        begin = next(at for at in range(end, len(text)) if text[at] not in ", \t\r\n")
+        end = decoder.raw_decode(text, begin)[1]
+        elements.append(text[begin:end].encode())
     return elements
-
-
-def _skip_space(text: str, at: int) -> int:
-    """The next position that is not JSON white space; the length at the end."""
-    while at < len(text) and text[at] in " \t\r\n":
-        at += 1
-    return at
 
 
 class EventIntake:

@@ -162,7 +162,7 @@ def checked(api: Api, path: str = CHECK) -> dict:
 def checkers(api: ApiProcess) -> list[psutil.Process]:
     """The process that checks the chains, if there is one."""
     children = psutil.Process(api.process.pid).children()
-    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    return [child for child in children if "anyio.to_process" in " ".join(child.cmdline())]
 
 
 def test_altered_row_is_reported_by_the_check_and_by_the_command(own: Api, lake: LedgerLake) -> None:

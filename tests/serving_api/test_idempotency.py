@@ -210,8 +210,8 @@ def test_keys_are_kept_for_a_day_and_bounded(home: Path, monkeypatch: pytest.Mon
         clock[0] = now + number + 1
         assert kept.reserve("a", f"n{number}", b"x") is None
         assert kept.reserve("b", "other", b"x") is None or number
-    kept.keep("a", "n5", 202, [("content-type", "text/plain")], b"hi")
-    assert kept.reserve("a", "n5", b"x") == (b"x", (202, [("content-type", "text/plain")], b"hi"))
+    kept.keep("a", "n5", 202, {"content-type": "text/plain"}, b"hi")
+    assert kept.reserve("a", "n5", b"x") == (b"x", (202, {"content-type": "text/plain"}, b"hi"))
     assert kept.reserve("b", "other", b"x") is not None, "one caller's keys do not drive out another's"
     assert kept.reserve("a", "n0", b"x") is None, "the oldest was forgotten"
     kept.close()
@@ -222,15 +222,15 @@ def test_kept_responses_are_bounded_by_bytes(home: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(settings().api, "idempotency_bytes", 80_000)
     kept = KeptResponses()
     assert kept.reserve("b", "other", b"x") is None
-    kept.keep("b", "other", 202, [], b"hi")
+    kept.keep("b", "other", 202, {}, b"hi")
     assert kept.reserve("a", "in progress", b"x") is None
     sizes = "select sum(length(headers) + length(body)) from answers where caller = 'a'"
     for number in range(100):
         assert kept.reserve("a", f"n{number}", b"x") is None
-        kept.keep("a", f"n{number}", 202, [], b"y" * 3000)
+        kept.keep("a", f"n{number}", 202, {}, b"y" * 3000)
         assert kept._db.execute(sizes).fetchone()[0] <= 80_000
     newest = kept.reserve("a", "n99", b"x")
-    assert newest is not None and newest.response == (202, [], b"y" * 3000)
+    assert newest is not None and newest.response == (202, {}, b"y" * 3000)
     for caller, key in (("b", "other"), ("a", "in progress"), ("a", "n80")):
         assert kept.reserve(caller, key, b"x") is not None, f"{key} is still known"
     assert kept.reserve("a", "n70", b"x") is None, "the oldest were forgotten"
@@ -247,7 +247,7 @@ def test_kept_responses_of_all_callers_are_bounded_by_bytes(
     sizes = "select sum(length(headers) + length(body)) from answers"
     for number in range(100):
         assert kept.reserve(f"account {number}", "k", b"x") is None
-        kept.keep(f"account {number}", "k", 202, [], b"y" * 3000)
+        kept.keep(f"account {number}", "k", 202, {}, b"y" * 3000)
         assert kept._db.execute(sizes).fetchone()[0] <= 100_000
     newest = kept.reserve("account 99", "k", b"x")
     assert newest is not None and newest.response is not None

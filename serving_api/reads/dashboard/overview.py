@@ -6,6 +6,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.settings import settings
@@ -47,15 +48,15 @@ def read_overview(figures: Figures, day: date | None) -> dict[str, Any]:
         return {"date": None, "items": [], "provinces": 0, "previous_date": None, "next_date": None}
     field = pc.field("market_date")
     begin = last - timedelta(days=WINDOW_DAYS)
-    rows = figures.rows((field > begin - timedelta(days=LEVEL_DAYS)) & (field <= last), COLUMNS)
+    year_ago = last - timedelta(days=YEAR_DAYS)
+    of_window = (field > begin - timedelta(days=LEVEL_DAYS)) & (field <= last)
+    of_year_ago = (field > year_ago - timedelta(days=SPARK_DAYS)) & (field <= year_ago)
+    rows = figures.rows(of_window | of_year_ago, COLUMNS)
     recent = rows.filter(field > begin)
-    year_ago = yearly(figures, last)
     items = []
     for commodity in sorted(set(recent["commodity"].to_pylist()), key=lambda name: commodities()[name].name):
         own = rows.filter(pc.field("commodity") == commodity)
-        level = chosen_level(own)
-        by_day = rows_by_day(own.filter(pc.field("level") == level).to_pylist())
-        items.append(overview_item(commodity, level, by_day, year_ago, last))
+        items.append(overview_item(commodity, own.filter(pc.field("level") == chosen_level(own)), last))
     previous_day, next_day = figures.neighbour_days(last)
     on_day = pc.unique(recent.filter(field == last)["region_code"])
     return {
@@ -67,39 +68,15 @@ def read_overview(figures: Figures, day: date | None) -> dict[str, Any]:
     }
 
 
-def yearly(figures: Figures, last: date) -> dict[tuple[str, str, date], float]:
-    """(commodity, level, day) -> national price, of the days a year before the spark line."""
-    end = last - timedelta(days=YEAR_DAYS)
-    field = pc.field("market_date")
-    columns = ("commodity", "level", "market_date", "national_price_idr")
-    rows = figures.rows((field > end - timedelta(days=SPARK_DAYS)) & (field <= end), columns).to_pylist()
-    return {(row["commodity"], row["level"], row["market_date"]): row["national_price_idr"] for row in rows}
-
-
-def rows_by_day(rows: list[Row]) -> dict[date, list[Row]]:
-    """Market day -> rows of the provinces."""
-    by_day: dict[date, list[Row]] = {}
-    for row in rows:
-        by_day.setdefault(row["market_date"], []).append(row)
-    return by_day
-
-
-def overview_item(
-    commodity: str,
-    level: str,
-    by_day: dict[date, list[Row]],
-    year_ago: dict[tuple[str, str, date], float],
-    last: date,
-) -> dict[str, Any]:
+def overview_item(commodity: str, own: pa.Table, last: date) -> dict[str, Any]:
     """One commodity on its newest day; changes are null without a price on the very day before."""
-    newest = max(by_day)
-    rows = by_day[newest]
-    national = {day: rows_of_day[0]["national_price_idr"] for day, rows_of_day in by_day.items()}
+    newest = pc.max(own["market_date"]).as_py()
+    rows = own.filter(pc.field("market_date") == newest).to_pylist()
+    national = dict(zip(own["market_date"].to_pylist(), own["national_price_idr"].to_pylist(), strict=True))
     price = national[newest]
     changes: dict[str, float | None] = {}
     for days in CHANGES:
-        before = newest - timedelta(days=days)
-        base = year_ago.get((commodity, level, before)) if days == YEAR_DAYS else national.get(before)
+        base = national.get(newest - timedelta(days=days))
         changes[f"change_{days}d_pct"] = None if base is None else round(100 * (price / base - 1), 2)
     ordered = sorted(rows, key=lambda row: (row["median_price_idr"], row["region"]))
     spark = [newest - timedelta(days=SPARK_DAYS - 1 - step) for step in range(SPARK_DAYS)]
@@ -107,7 +84,7 @@ def overview_item(
         "commodity": commodity,
         "name": commodities()[commodity].name,
         "unit": commodities()[commodity].unit,
-        "price_level": level,
+        "price_level": rows[0]["level"],
         "market_date": newest.isoformat(),
         "age_days": (last - newest).days,
         "national_price_idr": round(price, 1),

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from lakehouse.event import lenient_payload
 from lakehouse.reference import commodities, commodity_aliases, markets, matching_key, provinces
 from lakehouse.times import parse_time
 from serving_api.reads.names import region_code_of_market, timezone_of
@@ -32,7 +33,7 @@ def subject_of(row: Mapping[str, Any], snapshots: Snapshots) -> dict[str, Any] |
 
     A name that the reference lists do not have is null, or the market's id.
     """
-    payload = _json(row["payload"])
+    payload = lenient_payload(row["payload"] or b"")
     if not isinstance(payload, dict):
         return None
     evidence = evidence_of(row, snapshots) or {}
@@ -100,10 +101,3 @@ def number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return value if math.isfinite(value) else None
-
-
-def _json(body: bytes | None) -> Any:
-    try:
-        return orjson.loads(body or b"null")
-    except orjson.JSONDecodeError:
-        return None

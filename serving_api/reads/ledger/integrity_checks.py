@@ -1,49 +1,45 @@
 """Integrity checks in a process of their own: hashing the rows of a lake must not delay other responses."""
 
 import asyncio
-import contextlib
-import logging
-import multiprocessing
 import os
-import threading
 import time
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
+import traceback
+from functools import cache
 
-from anyio.to_thread import run_sync
+from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from conf.settings import settings
 from serving_api.http.problems import Problem
 from serving_api.reads.ledger.integrity import ChainVerdict, Verifier
 
-log = logging.getLogger("lumbung.api")
 FRESH_SECONDS = 1.0  # a verdict this young is returned again
 WAIT_SECONDS = 5.0  # after that, the previous verdict is returned, with the time of its check
 FIRST_WAIT_SECONDS = 12.0  # the same when there is no previous verdict: the process has to start
 NICENESS = 10
 
 
-def serve(requests: Connection) -> None:
-    """Main function of the process: receives chains and sends verdicts until the other end is closed."""
+@cache
+def verifier() -> Verifier:
+    """That of the process, which keeps what it has verified."""
     os.nice(NICENESS)
-    verifier = Verifier(settings().lake_root)
-    with contextlib.suppress(EOFError, BrokenPipeError):
-        while True:
-            chain = requests.recv()
-            try:
-                requests.send(verifier.check(chain))
-            except Exception as error:  # noqa: BLE001  (raised again in the calling process)
-                log.exception("the check of chain %s failed", chain)
-                requests.send(error)
+    return Verifier(settings().lake_root)
+
+
+def check(chain: str) -> ChainVerdict:
+    """One check, in the process."""
+    try:
+        return verifier().check(chain)
+    except Exception as error:
+        error.add_note(traceback.format_exc())  # an exception leaves a process without its traceback
+        raise
 
 
 class IntegrityChecker:
-    """Owns the process, which starts with the first request and keeps what it has verified."""
+    """Checks in one process, which starts with the first request and ends with the event loop."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._process: BaseProcess | None = None
-        self._connection: Connection | None = None
+        self._process = CapacityLimiter(1)
         self._last: dict[str, tuple[float, ChainVerdict]] = {}
         self._running: dict[str, asyncio.Task[ChainVerdict]] = {}
 
@@ -57,7 +53,7 @@ class IntegrityChecker:
             return last
         task = self._running.get(chain)
         if task is None:
-            task = self._running[chain] = asyncio.create_task(run_sync(self._check, chain))
+            task = self._running[chain] = asyncio.create_task(self._check(chain))
             task.add_done_callback(lambda done: self._running.pop(chain))
         done, _ = await asyncio.wait({task}, timeout=WAIT_SECONDS if last else FIRST_WAIT_SECONDS)
         if done:
@@ -66,39 +62,9 @@ class IntegrityChecker:
             return last
         raise Problem("warming-up", reason=f"chain {chain} is being verified for the first time")
 
-    def _check(self, chain: str) -> ChainVerdict:
-        with self._lock:
-            reply = self._request(chain)
-        if isinstance(reply, Exception):
-            raise reply
-        self._last[chain] = (time.monotonic(), reply)
-        return reply
-
-    def _request(self, chain: str) -> ChainVerdict | Exception:
-        """One request; it is repeated once when the process has died since the last request."""
-        for restart in (False, True):
-            connection = self._connect(restart)
-            try:
-                connection.send(chain)
-                reply: ChainVerdict | Exception = connection.recv()
-                return reply
-            except (EOFError, OSError) as error:
-                log.warning("the integrity process has ended: %r", error)
-        return RuntimeError("the integrity process ends at every request")
-
-    def _connect(self, restart: bool) -> Connection:
-        """The connection to the process, which is started when there is none."""
-        if restart or self._connection is None:
-            self.stop()
-            context = multiprocessing.get_context("spawn")
-            self._connection, theirs = context.Pipe()
-            self._process = context.Process(target=serve, args=(theirs,), name="integrity", daemon=True)
-            self._process.start()
-            theirs.close()
-        return self._connection
-
-    def stop(self) -> None:
-        """End the process, whatever it is doing."""
-        if self._process:
-            self._process.terminate()
-            self._process.join(5)
+    # Again when the process has died since the last check.
+    @retry(retry=retry_if_exception_type(BrokenWorkerProcess), stop=stop_after_attempt(2), reraise=True)
+    async def _check(self, chain: str) -> ChainVerdict:
+        verdict = await to_process.run_sync(check, chain, cancellable=True, limiter=self._process)
+        self._last[chain] = (time.monotonic(), verdict)
+        return verdict

@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow.compute as pc
 
+from serving_api.reads.responses import to_json_value
 from serving_api.reads.snapshots import Snapshot, Snapshots
 
 DAY = timedelta(hours=24)
@@ -16,29 +16,16 @@ SILENT_WITHOUT_CADENCE = timedelta(days=3)
 COUNTS = ("accepted", "quarantined")
 
 
-@dataclass(frozen=True)
-class DeviceFigures:
-    """The figures of one device. `trust_score`: Laplace's rule of succession, None without an event."""
-
-    last_event_time: datetime | None = None
-    silent: bool = False
-    accepted_24h: int = 0
-    quarantined_24h: int = 0
-    trust_score: float | None = None
-
-
 def tables_of_health(snapshots: Snapshots) -> list[Snapshot]:
     """The snapshots that `device_health` reads."""
     return [snapshots["gold.device_health"], snapshots.open_newest("gold.silent_series")]
 
 
-def device_health(
-    tables: list[Snapshot], markets_of: dict[str, str], now: datetime | None = None
-) -> dict[str, DeviceFigures]:
+def device_health(tables: list[Snapshot], markets_of: dict[str, str]) -> dict[str, dict[str, Any]]:
     """Device id -> its figures. `markets_of`: market of each device. Call it in a thread: it reads files."""
     if not markets_of:
         return {}
-    now = now or datetime.now(UTC)
+    now = datetime.now(UTC)
     hours = _hours(tables[0], markets_of.keys(), now)
     silent = _silent(tables[1], markets_of)
     return {
@@ -69,16 +56,18 @@ def _hash(market_id: str, device_id: str) -> str:
     return hashlib.sha256(f"{market_id}|{device_id}".encode()).hexdigest()[:16]
 
 
-def _figures(hours: list[dict[str, Any]], silent: bool | None, now: datetime) -> DeviceFigures:
+def _figures(hours: list[dict[str, Any]], silent: bool | None, now: datetime) -> dict[str, Any]:
+    """The figures of one device. `trust_score`: Laplace's rule of succession, None without an event."""
     times = [row["last_event_time"] for row in hours if row["last_event_time"] is not None]
     last = max(times, default=None)
     accepted, quarantined = (sum(row[name] for row in hours) for name in COUNTS)
     day = [row for row in hours if row["hour"] > now - DAY]
     total = accepted + quarantined
-    return DeviceFigures(
-        last_event_time=last,
-        silent=(last is not None and last < now - SILENT_WITHOUT_CADENCE) if silent is None else silent,
-        accepted_24h=sum(row["accepted"] for row in day),
-        quarantined_24h=sum(row["quarantined"] for row in day),
-        trust_score=(1 + accepted) / (2 + total) if total else None,
-    )
+    is_old = last is not None and last < now - SILENT_WITHOUT_CADENCE
+    return {
+        "last_event_time": to_json_value(last),
+        "silent": is_old if silent is None else silent,
+        "accepted_24h": sum(row["accepted"] for row in day),
+        "quarantined_24h": sum(row["quarantined"] for row in day),
+        "trust_score": (1 + accepted) / (2 + total) if total else None,
+    }

@@ -2,7 +2,6 @@
 
 import time
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from anyio.to_thread import run_sync
@@ -16,16 +15,9 @@ from lakehouse.io.process_status import (
 )
 from serving_api.reads.snapshots import Snapshots
 
+VERSION = "0.1.0"  # of the product, as in pyproject.toml
 PIPELINE_SILENT_SECONDS = 30  # the stream reports its state every 2 s; a long batch may delay it
 KAFKA_PROBE_VALID_SECONDS = 5.0
-
-
-def product_version() -> str:
-    """Version of the installed package, or of the checkout."""
-    try:
-        return version("lumbung")
-    except PackageNotFoundError:
-        return "0.1.0"
 
 
 class KafkaProbe:

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import orjson
-
 from lakehouse.contracts.contract import kinds
+from lakehouse.event import lenient_payload
 from lakehouse.identity.roles import Principal
 from lakehouse.reference import matching_key, place_aliases, region_aliases
 from serving_api.reads.names import region_code_of_market
@@ -34,10 +33,7 @@ def region_of(row: Mapping[str, Any], snapshots: Snapshots) -> str | None:
 
 def payload_of(body: bytes | None) -> dict[str, Any]:
     """The texts that an event names; none when it cannot be read."""
-    try:
-        payload = orjson.loads(body or b"null")
-    except orjson.JSONDecodeError:
-        return {}
+    payload = lenient_payload(body or b"")
     given = payload if isinstance(payload, dict) else {}
     return {name: value for name, value in given.items() if isinstance(value, str)}
 

@@ -18,21 +18,9 @@ from serving_api.reads.responses import to_json_value
 from serving_api.reads.review.own_regions import NEEDED, IsOwn
 from serving_api.reads.review.reviews import ReviewIndex, RowKey, key_of, state_of
 from serving_api.reads.snapshots import Snapshot, Snapshots
+from serving_api.schemas.quarantine import QuarantineRow
 
-ITEM_COLUMNS = (
-    "event_id",
-    "kind",
-    "source",
-    "market_id",
-    "commodity",
-    "reasons",
-    "stage",
-    "state",
-    "generation",
-    "rule_set",
-    "received_at",
-    "quarantined_at",
-)
+ITEM_COLUMNS = tuple(name for name in QuarantineRow.model_fields if name != "subject")
 COORDINATES = ("topic", "partition", "offset")
 ORDER = (("quarantined_at", "descending"), *((name, "ascending") for name in COORDINATES))
 

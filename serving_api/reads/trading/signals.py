@@ -8,15 +8,13 @@ import pyarrow.compute as pc
 from lakehouse.trading.series_bars import SymbolInterval
 from serving_api.reads.file_aggregates import FileAggregates
 from serving_api.reads.snapshots import Snapshot, Snapshots
+from serving_api.schemas.trading.market import SignalIndicators
 
 SIGNALS = "gold.signals"
 VERIFICATIONS = "gold.verifications"
 Row = dict[str, Any]
 NewestSignals = FileAggregates[dict[SymbolInterval, Row]]
-INDICATORS = (
-    *("rsi", "macd", "macd_signal", "bollinger_upper", "bollinger_middle", "bollinger_lower"),
-    *("ma5", "ma20", "volatility"),
-)
+INDICATORS = tuple(SignalIndicators.model_fields)
 # Columns of a signal that requests read.
 COLUMNS = [
     *("signal_id", "symbol", "asset_class", "interval", "bar_time", "signal", "confidence", "risk_score"),

@@ -19,7 +19,6 @@ from serving_api.http.callers import count_login, password_turn, require_strong
 from serving_api.http.dependencies import AccountHolder
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem, invalid
-from serving_api.http.rate_limits import RateLimits
 from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.responses import PRIVATE, json_response
@@ -101,14 +100,13 @@ async def change_password(
     caller: AccountHolder,
     database: Shared[Database],
     sign_ins: Shared[SignIns],
-    limits: Shared[RateLimits],
 ) -> None:
     """The current password confirms it; a wrong one counts like one of a login.
 
     All sign-ins of the person end, this one too, and its API keys.
     """
     user = await accounts.by_id(database, id_of(caller))
-    count_login(request, limits, user.email)
+    count_login(request, user.email)
     async with password_turn(request):
         await run_sync(require_strong, body.new_password, user.email, "new_password")
         await sign_ins.change_password(user, body.current_password, body.new_password)
@@ -135,14 +133,13 @@ async def delete_account(
     caller: AccountHolder,
     database: Shared[Database],
     sign_ins: Shared[SignIns],
-    limits: Shared[RateLimits],
 ) -> None:
     """The account with all that belongs to it is removed; the audit keeps its id alone.
 
     The password confirms it.
     """
     user = await accounts.by_id(database, id_of(caller))
-    count_login(request, limits, user.email)
+    count_login(request, user.email)
     async with password_turn(request):
         await sign_ins.confirm(user, body.password)
     try:

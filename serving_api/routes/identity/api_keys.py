@@ -14,7 +14,6 @@ from serving_api.http.callers import count_login, password_turn
 from serving_api.http.dependencies import AccountHolder
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem, invalid
-from serving_api.http.rate_limits import RateLimits
 from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.responses import PRIVATE, json_response
@@ -45,7 +44,6 @@ async def create_api_key(
     caller: AccountHolder,
     database: Shared[Database],
     sign_ins: Shared[SignIns],
-    limits: Shared[RateLimits],
 ) -> Response:
     """The key has the rights of its owner within its scopes. It is shown here alone: only a digest is stored.
 
@@ -55,7 +53,7 @@ async def create_api_key(
     assert caller.user_id is not None
     scopes = list(dict.fromkeys(body.scopes))
     user = await by_id(database, caller.user_id)
-    count_login(request, limits, user.email)
+    count_login(request, user.email)
     try:
         async with password_turn(request):
             await sign_ins.confirm(user, body.password)

@@ -1,8 +1,7 @@
 """Devices: register, claim, and what people do with them afterwards."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
@@ -41,7 +40,7 @@ from serving_api.reads.responses import (
     json_response,
     to_json_value,
 )
-from serving_api.reads.snapshots import Snapshot, Snapshots
+from serving_api.reads.snapshots import Snapshot
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.identity.devices import (
     ApprovalBody,
@@ -119,19 +118,6 @@ def claim_fields(claim: IssuedClaim) -> dict[str, Any]:
         "claim_code": claim.code,
         "claim_expires_at": to_json_value(claim.expires_at),
     }
-
-
-@contextmanager
-def steps(device_id: str) -> Iterator[None]:
-    """Errors of a step as problems: 404, 409, and 422 for a claim code."""
-    try:
-        yield
-    except UnknownDevice:
-        raise Problem("not-found", reason=message("no_device", name=device_id)) from None
-    except WrongState as error:
-        raise Problem("wrong-state", name=device_id, state=str(error)) from None
-    except ClaimInvalid:
-        raise invalid("/claim_code", "claim_code_right", message("claim_code_right")) from None
 
 
 async def _devices(database: Shared[Database]) -> Devices:
@@ -256,11 +242,10 @@ async def list_devices(
     principal: CurrentOperator,
     query: Annotated[DevicesQuery, Query()],
     devices: CurrentDevices,
-    snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
     """Newest registration first. An operator sees the devices of its regions."""
-    tables = tables_of_health(snapshots)
+    tables = tables_of_health(responses.snapshots)
 
     async def read(key: Key | None, number: int) -> list[KeyedItem]:
         market_ids = markets_to_list(principal, query.market_id)
@@ -293,7 +278,7 @@ def device_items(tables: list[Snapshot], devices: Sequence[Device]) -> list[dict
     health = device_health(tables, {device.device_id: device.market_id for device in devices})
     return [
         {name: getattr(device, name) for name in FIELDS}
-        | {name: to_json_value(value) for name, value in asdict(health[device.device_id]).items()}
+        | health[device.device_id]
         | {"registered_at": to_json_value(device.created_at), "registered_from": device.created_from}
         | {"revoked_at": to_json_value(device.revoked_at)}
         for device in devices
@@ -309,19 +294,16 @@ async def get_device(
     device_id: DeviceIdInPath,
     principal: Annotated[Principal, OWNER_OR_OPERATOR],
     devices: CurrentDevices,
-    snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
     """A device sees itself alone."""
     device = await known_device(devices, device_id, principal)
-    return await device_response(device, snapshots, responses)
+    return await device_response(device, responses)
 
 
-async def device_response(
-    device: Device, snapshots: Snapshots, responses: Responses, claim: IssuedClaim | None = None
-) -> Response:
+async def device_response(device: Device, responses: Responses, claim: IssuedClaim | None = None) -> Response:
     """The item, with a claim if there is one."""
-    tables = tables_of_health(snapshots)
+    tables = tables_of_health(responses.snapshots)
     (item,) = await run_sync(device_items, tables, [device])
     return responses.personal(tables, item | (claim_fields(claim) if claim else {}))
 
@@ -333,18 +315,23 @@ class DeviceStep:
     device_id: DeviceIdInPath
     caller: CurrentOperator
     devices: CurrentDevices
-    snapshots: Shared[Snapshots]
     responses: CurrentResponses
 
     async def of(self, body: StepBody, change: Callable[..., Awaitable[T]], **more: str | None) -> T:
         """What `change` of Devices returns. Raises Problem 403, 404, 409 or 422."""
         check = require_changeable(self.caller)
-        with steps(self.device_id):
+        try:
             return await change(self.device_id, self.caller.subject, body.reason, check, **more)
+        except UnknownDevice:
+            raise Problem("not-found", reason=message("no_device", name=self.device_id)) from None
+        except WrongState as error:
+            raise Problem("wrong-state", name=self.device_id, state=str(error)) from None
+        except ClaimInvalid:
+            raise invalid("/claim_code", "claim_code_right", message("claim_code_right")) from None
 
     async def response(self, device: Device, claim: IssuedClaim | None = None) -> Response:
         """The item of the device, with a claim if there is one."""
-        return await device_response(device, self.snapshots, self.responses, claim)
+        return await device_response(device, self.responses, claim)
 
 
 CurrentStep = Annotated[DeviceStep, Depends()]

@@ -12,7 +12,6 @@ from lakehouse.io.identity.sign_ins import RefreshRefused, SignIns, TokenPair
 from serving_api.http.callers import count_login, password_turn, require_strong
 from serving_api.http.dependencies import AccountHolder, CurrentUser
 from serving_api.http.problems import Problem
-from serving_api.http.rate_limits import RateLimits
 from serving_api.http.refresh_cookie import (
     cookie_token,
     delete_cookie,
@@ -57,7 +56,6 @@ async def login(
     request: Request,
     body: LoginBody,
     sign_ins: Shared[SignIns],
-    limits: Shared[RateLimits],
 ) -> Response:
     """One answer for an unknown address and a wrong password, after the same work.
 
@@ -66,7 +64,7 @@ async def login(
     if body.cookie:
         require_own_origin(request)
     email = normal_email(body.email) or body.email
-    count_login(request, limits, email)
+    count_login(request, email)
     async with password_turn(request):
         pair = await sign_ins.login(email, body.password)
         return tokens_response(request, pair, body.cookie)

@@ -8,14 +8,11 @@ import pyarrow.compute as pc
 from fastapi import Query, Request, Response
 from pydantic import BaseModel
 
-from serving_api.http.cursors import Cursors
 from serving_api.http.request_checks import require_acceptable
 from serving_api.http.router import Router, StrictRoute
-from serving_api.http.shared import Shared
-from serving_api.reads.operation.lag import KafkaLag
 from serving_api.reads.responses import CurrentResponses, Responses
 from serving_api.reads.retail.categories import encoded_category, is_simulated, items_of, shop_of
-from serving_api.reads.snapshots import Snapshot, Snapshots
+from serving_api.reads.snapshots import Snapshot
 from serving_api.schemas.problem import problems
 from serving_api.schemas.retail.analytics import (
     CategoryQuery,
@@ -60,15 +57,13 @@ class RepeatedAnswer(StrictRoute):
         compute = super().get_route_handler()
 
         async def answer_request(request: Request) -> Response:
-            shared = request.app.state.shared
-            snapshots: Snapshots = shared[Snapshots]
-            snapshot = snapshots[FIGURES[self.name][0]]
-            known = snapshot.cache.get(address_key(request, snapshots[REVENUE]))
+            responses = Responses(request)
+            snapshot = responses.snapshots[FIGURES[self.name][0]]
+            known = snapshot.cache.get(address_key(request, responses.snapshots[REVENUE]))
             if known is None:
                 return await compute(request)
             require_acceptable(request)
             item, shop, demo = known
-            responses = Responses(request, shared[KafkaLag], shared[Cursors])
             return responses.item([snapshot], item, demo=demo, variant=shop)
 
         return answer_request
@@ -85,11 +80,9 @@ router = Router(prefix="/analytics", tags=["retail"], route_class=RepeatedAnswer
 @router.get(
     "/revenue", response_model=RevenueReport, responses=problems(404), summary="Revenue and units of a shop"
 )
-async def revenue(
-    query: CategoryParameter, snapshots: Shared[Snapshots], responses: CurrentResponses
-) -> Response:
+async def revenue(query: CategoryParameter, responses: CurrentResponses) -> Response:
     """By category, most revenue first. A listing gives its sales cumulatively."""
-    return answer("revenue", snapshots, query, responses)
+    return answer("revenue", query, responses)
 
 
 @router.get(
@@ -98,11 +91,9 @@ async def revenue(
     responses=problems(404),
     summary="What goes along with discounts",
 )
-async def discount(
-    query: CategoryParameter, snapshots: Shared[Snapshots], responses: CurrentResponses
-) -> Response:
+async def discount(query: CategoryParameter, responses: CurrentResponses) -> Response:
     """Bands of discounts by category. An association, not an experiment."""
-    return answer("discount", snapshots, query, responses)
+    return answer("discount", query, responses)
 
 
 @router.get(
@@ -111,11 +102,9 @@ async def discount(
     responses=problems(404),
     summary="Correlation of net price and rating",
 )
-async def price_rating(
-    query: CategoryParameter, snapshots: Shared[Snapshots], responses: CurrentResponses
-) -> Response:
+async def price_rating(query: CategoryParameter, responses: CurrentResponses) -> Response:
     """By category; null below 20 products."""
-    return answer("price_rating", snapshots, query, responses)
+    return answer("price_rating", query, responses)
 
 
 @router.get(
@@ -124,17 +113,15 @@ async def price_rating(
     responses=problems(404),
     summary="Satisfaction of customers",
 )
-async def customer_satisfaction(
-    query: CategoryParameter, snapshots: Shared[Snapshots], responses: CurrentResponses
-) -> Response:
+async def customer_satisfaction(query: CategoryParameter, responses: CurrentResponses) -> Response:
     """By category, highest index first."""
-    return answer("customer_satisfaction", snapshots, query, responses)
+    return answer("customer_satisfaction", query, responses)
 
 
-def answer(figures: str, snapshots: Snapshots, query: CategoryQuery, responses: Responses) -> Response:
+def answer(figures: str, query: CategoryQuery, responses: Responses) -> Response:
     """The figures of the requested shop and category; those of revenue with their sum."""
     table, item_type, order = FIGURES[figures]
-    snapshot, revenue = snapshots[table], snapshots[REVENUE]
+    snapshot, revenue = responses.snapshots[table], responses.snapshots[REVENUE]
     shop = shop_of(revenue, query.shop)
 
     def read(rows: pa.Table) -> Item:

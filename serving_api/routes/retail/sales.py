@@ -23,7 +23,7 @@ from serving_api.reads.provenance import model_meta
 from serving_api.reads.responses import CurrentResponses, to_json_value
 from serving_api.reads.retail.categories import currency_of, is_simulated, items_of, shop_names, shop_of
 from serving_api.reads.sales_model import SalesModels
-from serving_api.reads.snapshots import Snapshot, Snapshots
+from serving_api.reads.snapshots import Snapshot
 from serving_api.schemas.problem import problems
 from serving_api.schemas.retail.analytics import ShopList, ShopQuery
 from serving_api.schemas.retail.sales import (
@@ -92,12 +92,11 @@ def model_provenance(model: dict[str, Any], name: str, passed: bool) -> dict[str
 def retail_price_curve(
     body: PriceCurveBody,
     sales_model: Shared[SalesModels],
-    snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
     """The best price is one that the shop has had: outside the observed prices the curve is a guess."""
     prices = {"price_min": body.price_min, "price_max": body.price_max}
-    shop = shop_of(snapshots["gold.revenue"], body.shop)
+    shop = shop_of(responses.snapshots["gold.revenue"], body.shop)
     require_within_settings(prices, body.rating, shop)
     if body.price_min >= body.price_max:
         text = message("price_order", low=f"{body.price_min:g}", high=f"{body.price_max:g}")
@@ -163,10 +162,9 @@ def curve_of(demand: dict[str, Any], given: PriceCurveBody, category: str) -> di
     responses=problems(404),
     summary="Accuracy and leakage audit of the sales model",
 )
-def retail_sales_model(
-    query: Annotated[ShopQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
-) -> Response:
+def retail_sales_model(query: Annotated[ShopQuery, Query()], responses: CurrentResponses) -> Response:
     """Three R² of each model under three splits, and the columns that give the target away."""
+    snapshots = responses.snapshots
     scores = snapshots.open_newest("gold.sales_model")
     leaks = snapshots.open_newest("gold.sales_leaks")
     importance = snapshots["gold.feature_importance"]
@@ -200,9 +198,9 @@ def report_of(scores: Snapshot, leaks: Snapshot, importance: Snapshot, shop: str
 
 
 @router.get("/api/v1/retail/shops", response_model=ShopList, summary="Shops that have listings")
-async def list_shops(snapshots: Shared[Snapshots], responses: CurrentResponses) -> Response:
+async def list_shops(responses: CurrentResponses) -> Response:
     """By name, with the currency of their prices."""
-    revenue = snapshots["gold.revenue"]
+    revenue = responses.snapshots["gold.revenue"]
     names = shop_names(revenue)
     items = [{"shop": name, "currency": currency_of(name)} for name in names]
     demo = any(is_simulated(revenue, name) for name in names)
@@ -219,11 +217,10 @@ async def list_shops(snapshots: Shared[Snapshots], responses: CurrentResponses) 
 def predict_sales(
     body: SalesBody,
     sales_model: Shared[SalesModels],
-    snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
     """`meta.model` names the model, which may be a plain median where no other model has passed the gate."""
-    shop = shop_of(snapshots["gold.revenue"], body.shop)
+    shop = shop_of(responses.snapshots["gold.revenue"], body.shop)
     require_within_settings({"price": body.price}, body.rating, shop)
     model = sales_model.load(shop)
     category = category_of(body.category, model)

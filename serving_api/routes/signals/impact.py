@@ -11,12 +11,10 @@ from lakehouse.impact import (
 )
 from lakehouse.reference import commodities
 from serving_api.http.router import Router
-from serving_api.http.shared import Shared
 from serving_api.reads.names import region_of_market, single_commodity
 from serving_api.reads.price_impacts import FACTORS_TABLE, MACRO_TABLE, current_macro, newest_factors
 from serving_api.reads.provenance import from_simulated, model_meta
 from serving_api.reads.responses import CurrentResponses
-from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.problem import problems
 from serving_api.schemas.signals.impact import (
     ImpactQuery,
@@ -32,13 +30,12 @@ router = Router(tags=["impact"])
     responses=problems(404),
     summary="Size of a price move, and what moved together with it",
 )
-def impact(
-    query: Annotated[ImpactQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
-) -> Response:
+def impact(query: Annotated[ImpactQuery, Query()], responses: CurrentResponses) -> Response:
     """The factors are those of the newest measured week of the commodity in the market's province.
 
     An association, not a cause. `unexplained_pct` is what the factors leave.
     """
+    snapshots = responses.snapshots
     commodity = single_commodity(query.commodity)
     region = region_of_market(snapshots, query.market_id)
     factors = snapshots[FACTORS_TABLE]

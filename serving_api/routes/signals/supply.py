@@ -23,10 +23,9 @@ from lakehouse.supply.route_time import (
 )
 from serving_api.http.problems import Problem
 from serving_api.http.router import Router
-from serving_api.http.shared import Shared
 from serving_api.reads.names import NATION
 from serving_api.reads.responses import CurrentResponses, to_json_value
-from serving_api.reads.snapshots import Snapshot, Snapshots
+from serving_api.reads.snapshots import Snapshot
 from serving_api.schemas.envelope import Meta, Name, QueryParameters, Share
 
 # Delay for an hour of driving from which the risk is higher.
@@ -186,11 +185,9 @@ class RouteReport(BaseModel):
     response_model=HolderStocks,
     summary="Stocks of one holder",
 )
-def holder_stocks(
-    entity_id: EntityInPath, snapshots: Shared[Snapshots], responses: CurrentResponses
-) -> Response:
+def holder_stocks(entity_id: EntityInPath, responses: CurrentResponses) -> Response:
     """The newest stock of each commodity, how long it lasts, and what its deliveries do not explain."""
-    snapshot = snapshots.open_newest(STOCKS)
+    snapshot = responses.snapshots.open_newest(STOCKS)
     columns = ["entity_type", "region", *HeldStock.model_fields]
     rows = snapshot.read(pc.field("entity_id") == entity_id, columns)
     held = rows.sort_by("commodity").to_pylist()
@@ -199,28 +196,21 @@ def holder_stocks(
     newest = max(held, key=lambda row: row["event_time"])
     stocks = [{name: to_json_value(row[name]) for name in HeldStock.model_fields} for row in held]
     item = {"entity_id": entity_id, "entity_type": newest["entity_type"]}
-    return responses.item([snapshot], {**item, "region": place_of(newest), "stocks": stocks})
+    return responses.item([snapshot], {**item, "region": newest["region"] or NATION[1], "stocks": stocks})
 
 
 @router.get(
     "/api/supply/route/analyze", response_model=RouteReport, summary="Expected time on a delivery route"
 )
-def analyze_route(
-    query: Annotated[RouteQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
-) -> Response:
+def analyze_route(query: Annotated[RouteQuery, Query()], responses: CurrentResponses) -> Response:
     """The time that a delivery would take if it left now.
 
     A route without deliveries is judged by its distance alone.
     """
-    opened = [snapshots.open_newest(table) for table in ("gold.routes", "silver.weather", "silver.posts")]
+    names = ("gold.routes", "silver.weather", "silver.posts")
+    opened = [responses.snapshots.open_newest(name) for name in names]
     routes, weather, posts = opened
     route = routes.first_row(pc.field("route_id") == query.route_id, ROUTE_COLUMNS)
     now = conditions_now(route, weather, posts, datetime.now(UTC)) if route else Conditions()
     item = {"route_id": query.route_id, **route_report(route, query.distance_km, now)}
     return responses.item(opened if route else [routes], item, variant=str(now))
-
-
-def place_of(row: dict[str, Any]) -> str:
-    """The province of a holder; the nation when no report names one."""
-    region: str = row["region"] or NATION[1]
-    return region

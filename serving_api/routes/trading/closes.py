@@ -13,7 +13,7 @@ from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.provenance import model_meta
 from serving_api.reads.responses import CurrentResponses
-from serving_api.reads.snapshots import Snapshot, Snapshots
+from serving_api.reads.snapshots import Snapshot
 from serving_api.reads.supported import Symbols, known_symbol
 from serving_api.reads.trading.market import TABLE as LIVE
 from serving_api.reads.trading.market import from_simulator, named_bar
@@ -41,17 +41,16 @@ FORECAST = (
 def get_close_forecast(
     symbol: SymbolInPath,
     query: Annotated[CloseForecastQuery, Query()],
-    snapshots: Shared[Snapshots],
     symbols: Shared[Symbols],
     responses: CurrentResponses,
 ) -> Response:
     """By the model that passed the gate. While none does, naive serves, and `reason` says so."""
     name = known_symbol(symbols, symbol)
-    snapshot = snapshots.open_newest(TABLE)
+    snapshot = responses.snapshots.open_newest(TABLE)
     rows = newest_issue(snapshot, name)[: query.horizon_days]
-    sentiment = snapshots.open_newest("gold.sentiment")
+    sentiment = responses.snapshots.open_newest("gold.sentiment")
     item = forecast_item(name, rows) | {"sentiment_score": newest_score(sentiment, name)}
-    bar = named_bar(snapshots[LIVE], name)
+    bar = named_bar(responses.snapshots[LIVE], name)
     demo = bar is not None and from_simulator(bar)
     model = model_of(rows[-1])
     return responses.item([snapshot, sentiment], item, demo=demo, model=model, as_of=as_of(rows[-1]))

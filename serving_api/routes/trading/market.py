@@ -30,13 +30,12 @@ SIDES = ("buy_score", "sell_score", "buy_probability", "sell_probability")
 )
 def symbol_signal(
     symbol: SymbolInPath,
-    snapshots: Shared[Snapshots],
     signals: Shared[NewestSignals],
     responses: CurrentResponses,
 ) -> Response:
     """503 while a series has fewer than 250 bars: no signal is given before."""
-    bar, snapshot, row = signal_of(snapshots, signals, symbol)
-    verifications, result = verification_of(snapshots, row)
+    bar, snapshot, row = signal_of(responses.snapshots, signals, symbol)
+    verifications, result = verification_of(responses.snapshots, row)
     item = {name: to_json_value(row[name]) for name in (*SHOWN, *SIDES)} | {
         "position_size": row["position_size_pct"],
         "indicators": {name: row[name] for name in INDICATORS},
@@ -52,12 +51,11 @@ def symbol_signal(
 )
 def get_technical_state(
     symbol: LongSymbol,
-    snapshots: Shared[Snapshots],
     signals: Shared[NewestSignals],
     responses: CurrentResponses,
 ) -> Response:
     """At the close of its newest bar. 503 while it has fewer than 250 bars."""
-    bar, snapshot, row = signal_of(snapshots, signals, symbol)
+    bar, snapshot, row = signal_of(responses.snapshots, signals, symbol)
     demo = from_simulator(bar)
     return responses.item([snapshot], technical_item(row), demo=demo, as_of=row["bar_time"])
 

@@ -15,7 +15,6 @@ from serving_api.reads.responses import (
     json_response,
     to_json_value,
 )
-from serving_api.reads.snapshots import Snapshots
 from serving_api.reads.trading.accounts import HOUSE, PORTFOLIO, account_of, dashboard_of
 from serving_api.reads.trading.market import TABLE as BARS
 from serving_api.schemas.problem import problems
@@ -37,10 +36,9 @@ UNFILLED = dict.fromkeys(("price", "pnl", "executed_at"))
     responses=problems(401),
     summary="A paper account: positions, results, limits",
 )
-async def trading_dashboard(
-    snapshots: Shared[Snapshots], orders: Shared[PaperOrders], responses: CurrentResponses
-) -> Response:
+async def trading_dashboard(orders: Shared[PaperOrders], responses: CurrentResponses) -> Response:
     """With a token one's own account, without one the house account, which follows every verified signal."""
+    snapshots = responses.snapshots
     account = account_of(responses.request)
     read = [snapshots[PORTFOLIO], snapshots[BARS]]
     under_way = [order for order in orders.of_account(account) if order["status"] == "ACCEPTED"]

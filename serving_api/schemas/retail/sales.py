@@ -12,13 +12,9 @@ Target = Literal["units_so_far", "units_a_day"]
 Units = Annotated[float, Field(ge=0, description="units")]
 
 
-class SalesBody(RequestBody):
-    """A product, with its price in the currency of the shop.
+class ProductBody(RequestBody):
+    """A product of a shop, without a price."""
 
-    Price and rating must be within the settings `retail.*`.
-    """
-
-    price: float = Field(description="currency of the shop")
     discount_percentage: float = Field(ge=0, le=100)
     rating: float = Field(description="points")
     num_reviews: int = Field(ge=0, le=10**12)
@@ -26,6 +22,15 @@ class SalesBody(RequestBody):
         description="in upper or lower case; from the reference list, or known to the model"
     )
     shop: ShopParameter = None
+
+
+class SalesBody(ProductBody):
+    """A product, with its price in the currency of the shop.
+
+    Price and rating must be within the settings `retail.*`.
+    """
+
+    price: float = Field(description="currency of the shop")
 
 
 class SalesPrediction(BaseModel):
@@ -43,22 +48,15 @@ class SalesPrediction(BaseModel):
     meta: Meta
 
 
-class PriceCurveBody(RequestBody):
+class PriceCurveBody(ProductBody):
     """A product, and the list prices from which one is sought.
 
     Prices and rating must be within the settings `retail.*`.
     """
 
-    category: Name = Field(
-        description="in upper or lower case; from the reference list, or known to the model"
-    )
-    discount_percentage: float = Field(ge=0, le=100)
-    rating: float = Field(description="points")
-    num_reviews: int = Field(ge=0, le=10**12)
     price_min: float = Field(description="currency of the shop")
     price_max: float = Field(description="above price_min")
     steps: int = Field(20, ge=2, le=50, description="points of the curve")
-    shop: ShopParameter = None
 
 
 class CurvePoint(BaseModel):
