@@ -2,7 +2,7 @@
 
 import sys
 import time
-from typing import IO, Annotated, NoReturn
+from typing import IO, Annotated
 
 import orjson
 import typer
@@ -10,15 +10,14 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
-from conf.runtime.exit_codes import ExitCode
-from lakehouse.io.terminal import Terminal, VisibleConsole, translated
+from lakehouse.io.terminal import VisibleConsole, translated
+from lakehouse.io.terminal import console as console
+from lakehouse.io.terminal import fail as fail
 from lakehouse.strange_text import escaped_json
 
 AsJson = Annotated[bool, typer.Option("--json", help="print the data as JSON on stdout")]
 WIDTH_OFF_TERMINAL = 200  # characters; rich would take 80, and cut names
 REPEAT_SECONDS = 5  # on a stream that is no terminal, a running step is repeated this often
-
-console = Terminal()
 
 
 def new_app(help_text: str | None) -> typer.Typer:
@@ -26,12 +25,6 @@ def new_app(help_text: str | None) -> typer.Typer:
     return typer.Typer(
         no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=help_text
     )
-
-
-def fail(text: str, code: ExitCode | int) -> NoReturn:
-    """Print the message on stderr and exit with `code`."""
-    console.print(text, style="red", markup=False, soft_wrap=True)
-    raise typer.Exit(code)
 
 
 def result_console(out: IO[str] | None = None) -> Console:

@@ -105,27 +105,24 @@ class Deliveries:
 
     def begin(self, delivery: Delivery, lost_at: float) -> None:
         """Note that it is being sent, before it is, and when it is due again without an outcome."""
-        self._db.execute(
-            "update deliveries set state = 'sending', attempts = attempts + 1, due_at = ? "
-            "where delivery_id = ?",
-            (lost_at, delivery.delivery_id),
-        )
+        self._update(delivery, state="sending", attempts=delivery.attempts + 1, due_at=lost_at)
 
     def put_off(self, delivery: Delivery, due_at: float, reason: str) -> None:
         """Queue it for later."""
-        self._db.execute(
-            "update deliveries set state = 'queued', due_at = ?, reason = ? where delivery_id = ?",
-            (due_at, reason, delivery.delivery_id),
-        )
+        self._update(delivery, state="queued", due_at=due_at, reason=reason)
 
     def settle(
         self, delivery: Delivery, state: DeliveryState, now: float, message_id: str = "", reason: str = ""
     ) -> None:
         """Note its outcome. `message_id`: what the channel calls it."""
+        outcome = {"message_id": message_id or None, "reason": reason or None}
+        self._update(delivery, state=state, settled_at=now, **outcome)
+
+    def _update(self, delivery: Delivery, **values: str | float | None) -> None:
+        changes = ", ".join(f"{name} = :{name}" for name in values)
         self._db.execute(
-            "update deliveries set state = ?, settled_at = ?, message_id = ?, reason = ? "
-            "where delivery_id = ?",
-            (state, now, message_id or None, reason or None, delivery.delivery_id),
+            f"update deliveries set {changes} where delivery_id = :delivery_id",
+            values | {"delivery_id": delivery.delivery_id},
         )
 
     def failures_in_a_row(self, recipient: str) -> int:

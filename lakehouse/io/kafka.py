@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from confluent_kafka import (
@@ -22,6 +23,7 @@ from conf.runtime.endless import PAUSE_SECONDS, survived
 from conf.settings import settings
 from lakehouse.event import Event, topics
 from lakehouse.partitions import partition_together
+from lakehouse.times import rfc3339
 
 Header = tuple[str, bytes]
 Bounds = dict[str, dict[str, tuple[int, int]]]  # topic -> partition -> first and next offset
@@ -270,26 +272,59 @@ def newest_values(topic: str, count: int) -> list[bytes]:
     return values
 
 
+class EventSink:
+    """`send` queues, `flush` returns when everything is acknowledged.
+
+    Both raise NotAcknowledged: then nothing sent since the last `flush` counts as stored.
+    """
+
+    def __init__(self, linger_ms: int = 5) -> None:
+        self._producer = Producer(producer_config(linger_ms))
+        self._failure: str | None = None
+
+    def send(self, event: Event) -> None:
+        """Queue an event; waits while the queue is full."""
+        self._produce(event.topic, event.key, event.value, event.headers, event.together)
+
+    def flush(self) -> None:
+        """Wait for every acknowledgement."""
+        waiting = self._producer.flush(settings().kafka.acknowledge_timeout_seconds * 2)
+        self._poll(0)
+        if waiting:
+            raise NotAcknowledged(f"{waiting} records were not acknowledged by {settings().kafka.bootstrap}")
+
+    def _produce(
+        self, topic: str, key: str, value: bytes, headers: Sequence[Header], together: str | None
+    ) -> None:
+        while True:
+            try:
+                partition = partition_of(topic, together)
+                self._producer.produce(topic, value, key, partition, self._delivered, headers=list(headers))
+                break
+            except BufferError:
+                self._poll(POLL_SECONDS)
+            except KafkaException as error:
+                raise NotAcknowledged(str(error)) from None
+        self._poll(0)
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None and self._failure is None:
+            self._failure = f"{settings().kafka.bootstrap} at {rfc3339(datetime.now(UTC))}: {error.str()}"
+
+    def _poll(self, seconds: float) -> None:
+        """Take acknowledgements. Raises NotAcknowledged when a record was refused."""
+        self._producer.poll(seconds)
+        if self._failure:
+            failure, self._failure = self._failure, None
+            raise NotAcknowledged(failure)
+
+
 def publish(events: Sequence[Event]) -> None:
     """Publish the events and wait for Kafka. Raises NotAcknowledged when one is not acknowledged in time."""
-    failures: list[str] = []
-
-    def delivered(error: KafkaError | None, message: Message) -> None:
-        if error is not None:
-            failures.append(error.str())
-
-    producer = Producer(producer_config())
-    try:
-        for event in events:
-            producer.produce(
-                event.topic, event.value, event.key, headers=event.headers, on_delivery=delivered
-            )
-            producer.poll(0)
-        waiting = producer.flush(settings().kafka.acknowledge_timeout_seconds * 2)
-    except (KafkaException, BufferError) as error:
-        raise NotAcknowledged(str(error)) from None
-    if failures or waiting:
-        raise NotAcknowledged(failures[0] if failures else f"{waiting} records wait")
+    sink = EventSink()
+    for event in events:
+        sink.send(event)
+    sink.flush()
 
 
 class AcknowledgedProducer:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from conf.settings import settings
-from lakehouse.io.training_jobs import exclusive, now_text, parsed
+from lakehouse.io.training_jobs import exclusive, insert, now_text, parsed
 
 JobKind = Literal["backtest", "experiment"]
 JobStatus = Literal["queued", "running", "succeeded", "failed"]
@@ -23,7 +23,6 @@ TABLE = """create table if not exists personal_jobs (
     job_id text primary key, kind text not null, owner text not null, status text not null,
     request text not null, result text, run_id text, detail text, created_at text not null, finished_at text
 )"""
-COLUMNS = "job_id, kind, owner, status, request, result, run_id, detail, created_at, finished_at"
 NEWEST = "order by created_at desc, job_id desc"
 
 
@@ -58,12 +57,7 @@ def submit(kind: JobKind, owner: str, request: Mapping[str, Any], most_open: int
         counted = f"select count(*) from personal_jobs where owner = ? and kind = ? and status in {OPEN}"
         if store.execute(counted, (owner, kind)).fetchone()[0] >= most_open:
             raise TooManyJobs
-        row = store.execute(
-            "insert into personal_jobs (job_id, kind, owner, status, request, created_at)"
-            f" values (?, ?, ?, 'queued', ?, ?) returning {COLUMNS}",
-            (secrets.token_hex(16), kind, owner, json.dumps(request), now_text()),
-        ).fetchone()
-    return _job(row)
+        return _job(insert(store, "personal_jobs", _new(kind, owner, request)))
 
 
 def job(job_id: str) -> PersonalJob | None:
@@ -83,7 +77,7 @@ def own_jobs(
 ) -> list[PersonalJob]:
     """The jobs of a person, newest first; `after`: (created_at, job_id) of the last one that is known."""
     condition = "kind = ? and owner = ?" + (" and (created_at, job_id) < (?, ?)" if after else "")
-    query = f"select {COLUMNS} from personal_jobs where {condition} {NEWEST} limit ?"
+    query = f"select * from personal_jobs where {condition} {NEWEST} limit ?"
     with _store() as store:
         return [_job(row) for row in store.execute(query, (kind, owner, *(after or ()), limit))]
 
@@ -93,7 +87,7 @@ def take() -> PersonalJob | None:
     with _store() as store:
         row = store.execute(
             "update personal_jobs set status = 'running' where job_id = (select job_id from personal_jobs"
-            f" where status = 'queued' order by created_at, rowid limit 1) returning {COLUMNS}"
+            " where status = 'queued' order by created_at, rowid limit 1) returning *"
         ).fetchone()
     return _job(row) if row else None
 
@@ -110,13 +104,9 @@ def fail(job_id: str, detail: str) -> None:
 
 def keep(kind: JobKind, owner: str, request: Mapping[str, Any], result: Mapping[str, Any]) -> None:
     """Store a job that was run at once, with its result."""
-    now = now_text()
-    texts = (json.dumps(request), json.dumps(result))
-    values = (secrets.token_hex(16), kind, owner, "succeeded", *texts, None, None, now, now)
+    done = {"status": "succeeded", "result": json.dumps(result), "finished_at": now_text()}
     with _store() as store:
-        store.execute(
-            f"insert into personal_jobs ({COLUMNS}) values ({', '.join('?' * len(values))})", values
-        )
+        insert(store, "personal_jobs", _new(kind, owner, request) | done)
 
 
 def requeue() -> None:
@@ -130,7 +120,7 @@ def export(owner: str) -> list[dict[str, Any]]:
     columns = ("job_id", "kind", "status", "request", "result", "created_at", "finished_at")
     with _store() as store:
         query = f"select {', '.join(columns)} from personal_jobs where owner = ? {NEWEST}"
-        rows = [dict(zip(columns, row, strict=True)) for row in store.execute(query, (owner,))]
+        rows = [dict(row) for row in store.execute(query, (owner,))]
     for row in rows:
         row |= {name: json.loads(row[name]) for name in ("request", "result") if row[name]}
     return rows
@@ -140,6 +130,17 @@ def remove_all(owner: str) -> None:
     """Remove the jobs of a person, with their results."""
     with _store() as store:
         store.execute("delete from personal_jobs where owner = ?", (owner,))
+
+
+def _new(kind: JobKind, owner: str, request: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "job_id": secrets.token_hex(16),
+        "kind": kind,
+        "owner": owner,
+        "status": "queued",
+        "request": json.dumps(request),
+        "created_at": now_text(),
+    }
 
 
 def _end(job_id: str, status: JobStatus, result: str | None, run_id: str | None, detail: str | None) -> None:
@@ -160,9 +161,9 @@ def _file() -> Path:
 
 
 def _first(store: sqlite3.Connection, condition: str, *values: str) -> PersonalJob | None:
-    row = store.execute(f"select {COLUMNS} from personal_jobs where {condition}", values).fetchone()
+    row = store.execute(f"select * from personal_jobs where {condition}", values).fetchone()
     return _job(row) if row else None
 
 
-def _job(row: tuple[Any, ...]) -> PersonalJob:
-    return PersonalJob(**parsed(row, COLUMNS, ("request", "result")))
+def _job(row: sqlite3.Row) -> PersonalJob:
+    return PersonalJob(**parsed(row, "request", "result"))

@@ -101,28 +101,14 @@ class GatewayStatus(ProcessStatus):
     task_restarts: NotRequired[dict[str, int]]  # endless work that failed and began again
 
 
-class CollectedStatus(TypedDict):
-    """One source that is collected. Counts begin with the process."""
-
-    mode: str  # on, or recording: recorded answers are replayed
-    kind: str
-    polls: int
-    failed_polls: int
-    events: int
-    known: int  # rows that were sent before
-    refused: int  # sent to the dead letters
-    failure: str | None  # of the newest poll
-    last_poll_at: str | None
-    last_success_at: str | None
-    clock_skew_seconds: float | None  # how far the source's clock is ahead, when it matters
-    unknown_fields: list[str]  # of its newest rows: the source renamed or added them
-
-
 class CollectorsStatus(ProcessStatus):
-    """The process that polls sources, after each poll."""
+    """The process that polls sources, after each poll.
+
+    `sources`: source -> its mode and kind, and `CollectorCounts` of producers/collectors/collector.py.
+    """
 
     state: Literal["running", "stopped"]
-    sources: dict[str, CollectedStatus]
+    sources: dict[str, dict[str, Any]]
 
 
 def is_alive(status: Mapping[str, Any] | None) -> bool:

@@ -10,12 +10,20 @@ FIRST_PERMANENT_CODE = 500  # RFC 5321, 4.2.1
 PORTS = {"smtps": 465, "smtp": 587}
 
 
-class MailNotSent(Exception):
-    """The message is the reason. `is_permanent`: the server refuses this mail, now and later."""
+class NotSent(Exception):
+    """A message was not sent; the text is the reason.
 
-    def __init__(self, reason: str, is_permanent: bool = False) -> None:
+    `is_permanent`: it is refused, now and later; `gone`: its recipient too. `retry_after`: seconds that the
+    channel asks for.
+    """
+
+    def __init__(
+        self, reason: str, is_permanent: bool = False, gone: bool = False, retry_after: float = 0.0
+    ) -> None:
         super().__init__(reason)
         self.is_permanent = is_permanent
+        self.gone = gone
+        self.retry_after = retry_after
 
 
 class MailServer:
@@ -42,7 +50,7 @@ class MailServer:
             raise ValueError("MAIL_FROM must be an address, because the user of SMTP_URL is none")
 
     async def send(self, address: str, subject: str, body: str, key: str) -> str:
-        """The Message-ID, which follows from `key`. Raises MailNotSent."""
+        """The Message-ID, which follows from `key`. Raises NotSent."""
         message = EmailMessage()
         message["From"] = self._sender
         message["To"] = address
@@ -56,9 +64,9 @@ class MailServer:
             codes = [refused.code for refused in getattr(error, "recipients", [])] or [
                 getattr(error, "code", 0)
             ]
-            if min(codes) >= FIRST_PERMANENT_CODE:
-                raise MailNotSent(f"the mail server refused it ({codes[0]})", is_permanent=True) from None
-            raise MailNotSent(f"the mail server answered {codes[0]}") from None
+            raise NotSent(
+                f"the mail server answered {codes[0]}", min(codes) >= FIRST_PERMANENT_CODE
+            ) from None
         except (aiosmtplib.SMTPException, OSError) as error:
-            raise MailNotSent(type(error).__name__) from None
+            raise NotSent(type(error).__name__) from None
         return str(message["Message-ID"])

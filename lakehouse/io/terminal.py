@@ -1,11 +1,13 @@
 """What people read in a terminal, in the language of the knob `language`. Data is never translated."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 
+import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+from conf.runtime.exit_codes import ExitCode
 from conf.settings import settings
 from lakehouse.strange_text import visible
 from lakehouse.translation import in_language
@@ -50,3 +52,12 @@ class Terminal(VisibleConsole):
     def print(self, *objects: Any, **options: Any) -> None:
         """As of rich; texts are translated."""
         super().print(*(translated(item) if isinstance(item, str) else item for item in objects), **options)
+
+
+console = Terminal()
+
+
+def fail(text: str, code: ExitCode | int) -> NoReturn:
+    """Print the message on stderr and exit with `code`."""
+    console.print(text, style="red", markup=False, soft_wrap=True)
+    raise typer.Exit(code)

@@ -3,7 +3,7 @@
 import json
 import secrets
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,10 +26,6 @@ TABLE = """create table if not exists jobs (
     job_id text primary key, status text not null, progress_pct real not null, run_id text,
     promoted integer not null, detail text, created_at text not null, finished_at text, models text not null,
     commodities text not null, reason text not null, by text not null)"""
-COLUMNS = (
-    "job_id, status, progress_pct, run_id, promoted, detail, created_at, finished_at, models, commodities, "
-    "reason, by"
-)
 
 
 class JobRunning(Exception):
@@ -75,10 +71,7 @@ def submit(models: Sequence[str], commodities: Sequence[str], reason: str, by: s
             "reason": reason,
             "by": by,
         }
-        insert = (
-            f"insert into jobs ({', '.join(row)}) values ({', '.join('?' * len(row))}) returning {COLUMNS}"
-        )
-        return _job(store.execute(insert, tuple(row.values())).fetchone())
+        return _job(insert(store, "jobs", row))
 
 
 def job(job_id: str) -> Job | None:
@@ -86,7 +79,7 @@ def job(job_id: str) -> Job | None:
     if not _file().exists():
         return None
     with _store() as store:
-        row = store.execute(f"select {COLUMNS} from jobs where job_id = ?", (job_id,)).fetchone()
+        row = store.execute("select * from jobs where job_id = ?", (job_id,)).fetchone()
     return _job(row) if row else None
 
 
@@ -96,10 +89,10 @@ def take() -> Job | None:
         row = store.execute(
             f"select job_id, status from jobs where status in {OPEN} order by created_at, rowid"
         ).fetchone()
-        if row is None or row[1] == "running":
+        if row is None or row["status"] == "running":
             return None
-        started = f"update jobs set status = 'running' where job_id = ? returning {COLUMNS}"
-        return _job(store.execute(started, row[:1]).fetchone())
+        started = "update jobs set status = 'running' where job_id = ? returning *"
+        return _job(store.execute(started, (row["job_id"],)).fetchone())
 
 
 def progress(job_id: str, pct: float) -> None:
@@ -142,6 +135,7 @@ def exclusive(file: Path, table: str) -> Iterator[sqlite3.Connection]:
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)) as store:
+        store.row_factory = sqlite3.Row
         store.execute("begin immediate")
         try:
             store.execute(table)
@@ -152,6 +146,14 @@ def exclusive(file: Path, table: str) -> Iterator[sqlite3.Connection]:
         store.execute("commit")
 
 
+def insert(store: sqlite3.Connection, table: str, row: Mapping[str, Any]) -> sqlite3.Row:
+    """Add a row; returns all its columns."""
+    values = ", ".join(f":{name}" for name in row)
+    statement = f"insert into {table} ({', '.join(row)}) values ({values}) returning *"
+    added: sqlite3.Row = store.execute(statement, row).fetchone()
+    return added
+
+
 def _store() -> AbstractContextManager[sqlite3.Connection]:
     return exclusive(_file(), TABLE)
 
@@ -160,15 +162,15 @@ def _file() -> Path:
     return settings().state_dir / "training.sqlite"
 
 
-def _job(row: tuple[Any, ...]) -> Job:
-    fields = parsed(row, COLUMNS, ("models", "commodities"))
+def _job(row: sqlite3.Row) -> Job:
+    fields = parsed(row, "models", "commodities")
     lists = {name: tuple(fields[name]) for name in ("models", "commodities")}
     return Job(**fields | lists | {"promoted": bool(fields["promoted"])})
 
 
-def parsed(row: tuple[Any, ...], columns: str, of_json: Sequence[str]) -> dict[str, Any]:
+def parsed(row: sqlite3.Row, *of_json: str) -> dict[str, Any]:
     """Column -> value of a stored job, with its times and the columns that hold JSON read."""
-    fields = dict(zip(columns.split(", "), row, strict=True))
+    fields: dict[str, Any] = dict(row)
     fields |= {name: json.loads(fields[name]) for name in of_json if fields[name]}
     times = {name: fields[name] for name in ("created_at", "finished_at") if fields[name]}
     return fields | {name: datetime.fromisoformat(text) for name, text in times.items()}

@@ -22,7 +22,7 @@ import httpx2
 import orjson
 
 from lakehouse.io.alert_deliveries import Delivery
-from lakehouse.io.smtp import MailNotSent, MailServer
+from lakehouse.io.smtp import MailServer, NotSent
 
 LONGEST_TEXT = 4096  # of Telegram and WhatsApp
 LONGEST_ANSWER_BYTES = 65_536
@@ -30,22 +30,6 @@ TOO_MANY = 429
 FIRST_SERVER_ERROR = 500
 # Way to a person -> the channel whose messages go to one person each.
 PERSONAL = {"email": "personal", "telegram": "personal-telegram", "whatsapp": "personal-whatsapp"}
-
-
-class TemporaryFailure(Exception):
-    """It may succeed later. `retry_after`: seconds that the channel asks for, if it does."""
-
-    def __init__(self, reason: str, retry_after: float | None = None) -> None:
-        super().__init__(reason)
-        self.retry_after = retry_after
-
-
-class PermanentFailure(Exception):
-    """The channel refuses this message, now and later. `gone`: it refuses the recipient too."""
-
-    def __init__(self, reason: str, gone: bool = False) -> None:
-        super().__init__(reason)
-        self.gone = gone
 
 
 @dataclass(frozen=True)
@@ -68,14 +52,14 @@ class Channel(Protocol):
     recipients: list[Recipient]
 
     async def send(self, recipient: Recipient, delivery: Delivery) -> str:
-        """The channel's id of the message. Raises TemporaryFailure or PermanentFailure."""
+        """The channel's id of the message. Raises NotSent."""
 
 
 async def post(client: httpx2.AsyncClient, url: str, content: bytes, headers: dict[str, str]) -> bytes:
     """The first 64 KiB of the answer to a POST of JSON, if it is a success; no compression is undone.
 
-    Raises TemporaryFailure for no answer, 429 and 5xx, PermanentFailure for any other. Neither names the URL,
-    which may hold a token.
+    Raises NotSent, for good unless there is no answer, 429 or 5xx. It does not name the URL, which may hold a
+    token.
     """
     sent = {"Content-Type": "application/json", "Accept-Encoding": "identity", **headers}
     answer = bytearray()
@@ -87,19 +71,19 @@ async def post(client: httpx2.AsyncClient, url: str, content: bytes, headers: di
                     if len(answer) >= LONGEST_ANSWER_BYTES:
                         break
     except httpx2.HTTPError as error:
-        raise TemporaryFailure(type(error).__name__) from None
+        raise NotSent(type(error).__name__) from None
     except httpx2.InvalidURL:
-        raise PermanentFailure("the address is not usable") from None
+        raise NotSent("the address is not usable", is_permanent=True) from None
     if response.is_success:
         return bytes(answer[:LONGEST_ANSWER_BYTES])
     reason = f"status {response.status_code}"
     if response.status_code == TOO_MANY or response.status_code >= FIRST_SERVER_ERROR:
-        raise TemporaryFailure(reason, _seconds(response.headers.get("retry-after", "")))
-    raise PermanentFailure(reason, gone=response.status_code == httpx2.codes.GONE)
+        raise NotSent(reason, retry_after=_seconds(response.headers.get("retry-after", "")))
+    raise NotSent(reason, is_permanent=True, gone=response.status_code == httpx2.codes.GONE)
 
 
 def answered(content: bytes, *path: str | int) -> Any:  # noqa: ANN401
-    """The value at a path of an answer in JSON. Raises TemporaryFailure where there is none.
+    """The value at a path of an answer in JSON. Raises NotSent where there is none.
 
     A proxy or a page for signing in may have answered in place of the service.
     """
@@ -108,12 +92,12 @@ def answered(content: bytes, *path: str | int) -> Any:  # noqa: ANN401
         for step in path:
             value = value[step]
     except (orjson.JSONDecodeError, LookupError, TypeError):
-        raise TemporaryFailure("an answer that the service does not give") from None
+        raise NotSent("an answer that the service does not give") from None
     return value
 
 
-def _seconds(text: str) -> float | None:
-    return float(text) if text.isascii() and text.isdigit() else None
+def _seconds(text: str) -> float:
+    return float(text) if text.isascii() and text.isdigit() else 0.0
 
 
 class Mail:
@@ -127,13 +111,9 @@ class Mail:
 
     async def send(self, recipient: Recipient, delivery: Delivery) -> str:
         """The Message-ID, which follows from the delivery."""
-        try:
-            return await self._server.send(
-                recipient.address, delivery.subject, delivery.body, delivery.delivery_id
-            )
-        except MailNotSent as failure:
-            kind = PermanentFailure if failure.is_permanent else TemporaryFailure
-            raise kind(str(failure)) from None
+        return await self._server.send(
+            recipient.address, delivery.subject, delivery.body, delivery.delivery_id
+        )
 
 
 class WhatsApp:
@@ -179,7 +159,7 @@ class Telegram:
         content = orjson.dumps({"chat_id": recipient.address, "text": text})
         answer = await post(self._client, self._url, content, {})
         if answered(answer, "ok") is not True:
-            raise PermanentFailure("the bot service refused it")
+            raise NotSent("the bot service refused it", is_permanent=True)
         return str(answered(answer, "result", "message_id"))
 
 

@@ -16,7 +16,8 @@ from conf.knobs import AlertKnobs
 from conf.runtime.failpoints import failpoint
 from lakehouse.alerts.notices import Notice, digest, end_of_quiet
 from lakehouse.io.alert_deliveries import Deliveries, Delivery
-from producers.channels.channel import PERSONAL, Channel, PermanentFailure, Recipient, TemporaryFailure
+from lakehouse.io.smtp import NotSent
+from producers.channels.channel import PERSONAL, Channel, Recipient
 
 log = logging.getLogger("lumbung.alerts")
 LONGEST_PAUSE_SECONDS = 3600.0  # also when a channel asks for more
@@ -150,14 +151,14 @@ class Sender:
         try:
             async with asyncio.timeout(self.knobs.send_seconds):
                 message_id = await channel.send(recipient, delivery)
-        except (TemporaryFailure, PermanentFailure) as failure:
-            return self._fail(delivery, failure, str(failure))
-        except TimeoutError as failure:
-            return self._fail(delivery, failure, f"no answer in {self.knobs.send_seconds:g} s")
-        except Exception as failure:
+        except NotSent as failure:
+            return self._fail(delivery, failure)
+        except TimeoutError:
+            return self._fail(delivery, NotSent(f"no answer in {self.knobs.send_seconds:g} s"))
+        except Exception as error:
             # Whatever a channel answers must not end this task. The message may hold an address or a token.
             log.exception("%s failed in a way that nobody expected", delivery.channel)
-            return self._fail(delivery, failure, type(failure).__name__)
+            return self._fail(delivery, NotSent(type(error).__name__))
         failpoint("alert_sent")
         self.deliveries.settle(delivery, "sent", self.clock(), message_id)
         failpoint("alert_settled")
@@ -178,24 +179,22 @@ class Sender:
             return None
         return self._limiter.get_window_stats(self._limit, *name).reset_time
 
-    def _fail(self, delivery: Delivery, failure: Exception, reason: str) -> bool:
+    def _fail(self, delivery: Delivery, failure: NotSent) -> bool:
         """Queue it again after a failure that may pass, else settle it; a web hook may be set aside."""
-        now = self.clock()
+        now, reason = self.clock(), str(failure)
         log.warning("%s to %s failed: %s", delivery.channel, delivery.recipient, reason)
         attempts = delivery.attempts + 1
-        is_final = isinstance(failure, PermanentFailure) or attempts >= MOST_ATTEMPTS
+        is_final = failure.is_permanent or attempts >= MOST_ATTEMPTS
         if is_final:
             self.deliveries.settle(delivery, "failed", now, reason=reason)
         else:
-            requested = getattr(failure, "retry_after", None) or 0.0
-            pause = max(self.knobs.retry_seconds * 2 ** (attempts - 1), requested)
+            pause = max(self.knobs.retry_seconds * 2 ** (attempts - 1), failure.retry_after)
             self.deliveries.put_off(delivery, now + min(pause, LONGEST_PAUSE_SECONDS), reason)
         if delivery.channel == "webhook" and self._is_dead(delivery.recipient, failure):
             log.error("web hook %s is set aside: %s", delivery.recipient, reason)
             self.deliveries.set_aside(delivery.recipient, now, reason)
         return is_final
 
-    def _is_dead(self, recipient: str, failure: Exception) -> bool:
+    def _is_dead(self, recipient: str, failure: NotSent) -> bool:
         """Whether a web hook answered that it is gone, or failed too often in a row."""
-        gone = getattr(failure, "gone", False)
-        return gone or self.deliveries.failures_in_a_row(recipient) >= self.knobs.webhook_failures
+        return failure.gone or self.deliveries.failures_in_a_row(recipient) >= self.knobs.webhook_failures

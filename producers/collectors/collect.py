@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import orjson
 import typer
@@ -19,7 +19,7 @@ from conf.runtime.process import Refused
 from conf.settings import settings
 from lakehouse.event import topics
 from lakehouse.io.kafka import NotAcknowledged, create_topics
-from lakehouse.io.terminal import Terminal, translated
+from lakehouse.io.terminal import console, fail, translated
 from producers.collectors.collector import open_collectors
 from producers.collectors.recordings import BadRecording
 from producers.collectors.service import collect as collect_until_stopped
@@ -32,7 +32,6 @@ from producers.collectors.source import (
 )
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-console = Terminal()
 
 
 @app.command()
@@ -117,9 +116,3 @@ def show(sources: list[dict[str, Any]], as_json: bool) -> None:
         ]
         shown.add_row(row["source"], "\n".join(lines))
     Console(highlight=False, markup=False).print(shown)
-
-
-def fail(text: str, code: ExitCode) -> NoReturn:
-    """Print the message on stderr and exit with `code`."""
-    console.print(text, style="red", markup=False, soft_wrap=True)
-    raise typer.Exit(code)

@@ -29,14 +29,13 @@ from lakehouse.io.source_files.file_rows import Row
 from lakehouse.io.source_files.formats import FormatError, format_of, source_formats
 from lakehouse.io.source_files.source_format import SourceFormat
 from lakehouse.io.source_files.unknown_names import UnknownNames
-from lakehouse.io.terminal import Terminal, translated
+from lakehouse.io.terminal import console, fail, translated
 from lakehouse.times import rfc3339
 from producers.publish import KafkaSink
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 SPEED_UNITS_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 SAVE_SECONDS = 2.0
-console = Terminal()
 log = logging.getLogger("lumbung.replay")
 
 
@@ -226,11 +225,9 @@ def main(
     try:
         files = files_at(path, format_name)
     except FormatError as error:
-        console.print(str(error), markup=False)
-        raise typer.Exit(ExitCode.USAGE) from None
+        fail(str(error), ExitCode.USAGE)
     if not files:
-        console.print("no file of a known format; conf/sources lists the formats", markup=False)
-        raise typer.Exit(ExitCode.FAILED)
+        fail("no file of a known format; conf/sources lists the formats", ExitCode.FAILED)
     if only_check:
         raise typer.Exit(check(files, as_json))
     raise typer.Exit(replay(files, pace, restart, as_json, stopping))

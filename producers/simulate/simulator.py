@@ -21,13 +21,12 @@ from conf.settings import settings
 from lakehouse.io.identity.device_access import own_devices
 from lakehouse.io.identity.devices import DeviceExists
 from lakehouse.io.kafka import NotAcknowledged, broker_answers
-from lakehouse.io.terminal import Terminal, translated
+from lakehouse.io.terminal import console, fail, translated
 from producers.simulate.bars import BarFeed
 from producers.simulate.markets import SampleMarkets, device_of
 from producers.simulate.shop import ShopFeed
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-console = Terminal()
 log = logging.getLogger("lumbung.simulate")
 LAST_ACKNOWLEDGEMENTS_SECONDS = 30.0
 UNACKNOWLEDGED = 500  # of one market; then the simulator waits for the gateway instead of filling memory
@@ -135,13 +134,9 @@ def device_secrets(sample: SampleMarkets) -> dict[str, str]:
     try:
         return own_devices(devices, "simulate")
     except Refused as refusal:
-        console.print(str(refusal), markup=False)
-        raise typer.Exit(ExitCode.REFUSED) from None
+        fail(str(refusal), ExitCode.REFUSED)
     except DeviceExists as error:
-        console.print(
-            f"device {error} of the simulator was revoked or belongs to another market", markup=False
-        )
-        raise typer.Exit(ExitCode.FAILED) from None
+        fail(f"device {error} of the simulator was revoked or belongs to another market", ExitCode.FAILED)
 
 
 def run_markets(
@@ -166,8 +161,7 @@ def run_markets(
             simulation.run(bar)
     except OSError as error:
         address = f"{settings().mqtt.host}:{settings().mqtt.port}"
-        console.print(f"no MQTT gateway at {address} ({error}); remedy: ./run.sh up", markup=False)
-        raise typer.Exit(ExitCode.NOT_RUNNING) from None
+        fail(f"no MQTT gateway at {address} ({error}); remedy: ./run.sh up", ExitCode.NOT_RUNNING)
     finally:
         simulation.close()
     return simulation
@@ -176,13 +170,11 @@ def run_markets(
 def run_feed(feed: ShopFeed | BarFeed) -> None:
     """Publish listings or bars; exits 4 without Kafka, 1 when Kafka did not acknowledge."""
     if not broker_answers():
-        console.print(f"no Kafka at {settings().kafka.bootstrap}; remedy: ./run.sh up", markup=False)
-        raise typer.Exit(ExitCode.NOT_RUNNING)
+        fail(f"no Kafka at {settings().kafka.bootstrap}; remedy: ./run.sh up", ExitCode.NOT_RUNNING)
     try:
         feed.publish()
     except NotAcknowledged as error:
-        console.print(f"Kafka did not acknowledge everything ({error})", markup=False)
-        raise typer.Exit(ExitCode.FAILED) from None
+        fail(f"Kafka did not acknowledge everything ({error})", ExitCode.FAILED)
 
 
 @app.command()
@@ -209,8 +201,7 @@ def main(
     bars: two coins, a bar of a minute each as it closes, after those of the last ten hours.
     """
     if what not in ("1", "2", "all", "bars"):
-        console.print(f"unknown sample '{what}': give 1, 2 or all, or bars", markup=False)
-        raise typer.Exit(ExitCode.USAGE)
+        fail(f"unknown sample '{what}': give 1, 2 or all, or bars", ExitCode.USAGE)
     stopping = stopped_by_signals(log)
     if what == "bars":
         bars = BarFeed(seed, seconds, stopping)

@@ -2,6 +2,7 @@
 
 import ipaddress
 from datetime import UTC, datetime, timedelta
+from inspect import signature
 from pathlib import Path
 from typing import Annotated
 
@@ -21,17 +22,7 @@ app = new_app(None)
 AUTHORITY_LIFE = timedelta(days=3650)
 PAIR_LIFE = timedelta(days=397)
 LOOPBACK_NAMES = ("localhost", "127.0.0.1")
-KEY_USAGES = (
-    "digital_signature",
-    "content_commitment",
-    "key_encipherment",
-    "data_encipherment",
-    "key_agreement",
-    "key_cert_sign",
-    "crl_sign",
-    "encipher_only",
-    "decipher_only",
-)
+KEY_USAGES = tuple(signature(x509.KeyUsage).parameters)  # digital_signature, key_cert_sign, crl_sign, …
 
 
 @app.command()

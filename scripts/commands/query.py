@@ -110,9 +110,9 @@ def run(sql: str, limit: int | None, timeout_seconds: float, root: str | None = 
     timer = threading.Timer(timeout_seconds, interrupt)
     timer.start()
     try:
-        reader = connection.sql(statements[0].query).to_arrow_reader(10_000)
-        return _first_rows(reader, limit)
-    except (duckdb.Error, pa.ArrowInvalid) as error:
+        rows = connection.sql(statements[0].query)
+        return (rows if limit is None else rows.limit(limit)).to_arrow_table()
+    except duckdb.Error as error:
         if expired.is_set() or isinstance(error, duckdb.InterruptException):
             text = f"stopped after {timeout_seconds:g} s; read fewer rows or raise --timeout"
             raise TimeoutError(text) from None
@@ -120,17 +120,6 @@ def run(sql: str, limit: int | None, timeout_seconds: float, root: str | None = 
         raise QueryRefused(f"{error}{advice}") from None
     finally:
         timer.cancel()
-
-
-def _first_rows(reader: pa.RecordBatchReader, limit: int | None) -> pa.Table:
-    batches: list[pa.RecordBatch] = []
-    rows = 0
-    for batch in reader:
-        batches.append(batch if limit is None else batch.slice(0, limit - rows))
-        rows += batches[-1].num_rows
-        if limit is not None and rows >= limit:
-            break
-    return pa.Table.from_batches(batches, schema=reader.schema)
 
 
 def write(rows: pa.Table, form: Format, output: Path | None) -> None:

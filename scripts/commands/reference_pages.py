@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any, get_type_hints
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -141,15 +141,16 @@ def knobs_page() -> str:
     comments = knob_comments()
     for section, field in Settings.model_fields.items():
         if is_section(field):
+            model: Any = field.annotation
             rows = [
                 (
                     code(f"{section}.{name}"),
                     code(_value(knob_defaults()[section][name])),
-                    _type(knob),
+                    _type(model, name),
                     code(variable_of(f"{section}.{name}")),
                     comments.get((section, name), ""),
                 )
-                for name, knob in field.annotation.model_fields.items()  # type: ignore[union-attr]
+                for name in model.model_fields
             ]
             sections += [f"## {section}", table(("knob", "default", "type", "environment", "meaning"), rows)]
     sections += ["## Other environment variables", table(("variable", "type", "meaning"), list(_variables()))]
@@ -162,18 +163,9 @@ def _value(value: object) -> str:
     return '""' if value == "" else str(value)
 
 
-def _without_bounds(kind: Any) -> Any:
-    """The type of a list or mapping without the bounds of its entries, whose text is not for readers."""
-    if get_origin(kind) is Annotated:
-        return _without_bounds(get_args(kind)[0])
-    if get_origin(kind) in (list, dict):
-        return get_origin(kind)[tuple(map(_without_bounds, get_args(kind)))]
-    return kind
-
-
-def _type(knob: FieldInfo) -> str:
-    """Type and bounds in words: `int, at least 1`."""
-    kind = _without_bounds(knob.annotation)
+def _type(section: type[BaseModel], knob: str) -> str:
+    """Type and bounds in words: `int, at least 1`. Bounds of entries are left out, as of `list[str]`."""
+    kind = get_type_hints(section)[knob]
     text = str(kind) if "[" in str(kind) else getattr(kind, "__name__", str(kind))
     name = re.sub(r"\b(?:\w+\.)+", "", text)
     words = {
@@ -185,7 +177,7 @@ def _type(knob: FieldInfo) -> str:
     }
     bounds = [
         f"{text} {getattr(bound, sign)}"
-        for bound in knob.metadata
+        for bound in section.model_fields[knob].metadata
         for sign, text in words.items()
         if getattr(bound, sign, None) is not None
     ]
@@ -222,7 +214,7 @@ def _variables() -> Iterator[tuple[str, str, str]]:
     """Environment variables that belong to no section."""
     for name, field in Settings.model_fields.items():
         if not is_section(field):
-            yield code(variable_name(name, field)), _type(field), field.description or ""
+            yield code(variable_name(name, field)), _type(Settings, name), field.description or ""
 
 
 def is_section(field: FieldInfo) -> bool:

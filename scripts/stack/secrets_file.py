@@ -44,30 +44,19 @@ def random_secrets() -> dict[str, str]:
 
 
 def complete(file: Path) -> list[str]:
-    """Add the variables that an existing file lacks; returns their names. None is replaced."""
-    with file.open("r+", encoding="utf-8") as out:
+    """Add the variables that the file lacks; returns their names. None is replaced, no value is shown.
+
+    A new file has mode 0600. Of two set-ups at once the second finds the file complete.
+    """
+    with os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8") as out:
         fcntl.flock(out, fcntl.LOCK_EX)
         text = out.read()
         present = {line.partition("=")[0].strip() for line in text.splitlines()}
         missing = {name: value for name, value in random_secrets().items() if name not in present}
         lines = "".join(f"{name}={value}\n" for name, value in missing.items())
-        out.write(lines if text.endswith("\n") or not lines else f"\n{lines}")
+        is_ended = not text or text.endswith("\n")
+        out.write(lines if is_ended or not lines else f"\n{lines}")
     return list(missing)
-
-
-def write(file: Path) -> bool:
-    """Write the file with mode 0600 unless it exists; True when it was written. Values are never shown."""
-    lines = [f"{name}={value}\n" for name, value in random_secrets().items()]
-    draft = file.with_suffix(f".{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-        out.writelines(lines)
-    try:
-        os.link(draft, file)  # fails if another set-up was first: secrets are never replaced
-    except FileExistsError:
-        return False
-    finally:
-        draft.unlink()
-    return True
 
 
 def main() -> None:
@@ -80,9 +69,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
     for folder in (here.state_dir, here.log_dir, here.run_dir):  # home and landing may be shared on purpose
         folder.chmod(0o700)
-    if write(here.secrets_file):
-        print(f"secrets written to {here.secrets_file} (mode 0600)", file=sys.stderr)
-    elif added := complete(here.secrets_file):
+    if added := complete(here.secrets_file):
         print(f"added to {here.secrets_file}: {', '.join(added)}", file=sys.stderr)
 
 

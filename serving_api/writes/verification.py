@@ -14,7 +14,7 @@ from conf.settings import secrets, settings
 from lakehouse.io.identity import accounts
 from lakehouse.io.identity.database import Database, StoreUnavailable
 from lakehouse.io.identity.tables import User
-from lakehouse.io.smtp import MailNotSent, MailServer
+from lakehouse.io.smtp import MailServer, NotSent
 from lakehouse.translation import Language
 from serving_api.http.messages import message, text_in
 
@@ -36,7 +36,7 @@ def mail_server() -> MailServer | None:
 
 def may_pass(failure: BaseException) -> bool:
     """Whether the mail may be sent later."""
-    return isinstance(failure, MailNotSent) and not failure.is_permanent
+    return isinstance(failure, NotSent) and not failure.is_permanent
 
 
 class Verification:
@@ -90,12 +90,12 @@ class Verification:
         except asyncio.CancelledError:
             await accounts.withdraw_links(self._database, user.user_id)
             raise
-        except MailNotSent as failure:
+        except NotSent as failure:
             log.warning("no mail to account %s: %s", user.user_id, failure)
             await accounts.withdraw_links(self._database, user.user_id)
 
     async def _send(self, mail: MailServer, user: User, link: str) -> None:
-        """Send the link, again after a failure that may pass. Raises MailNotSent."""
+        """Send the link, again after a failure that may pass. Raises NotSent."""
         language: Language = "id" if user.locale == "id" else "en"
         subject = text_in(message("mail_subject"), language)
         body = text_in(message("mail_body", link=link, minutes=settings().identity.link_minutes), language)

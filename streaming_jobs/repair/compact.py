@@ -11,13 +11,12 @@ from conf.runtime.exit_codes import ExitCode
 from conf.runtime.process import Refused
 from lakehouse.contracts.contract import contracts
 from lakehouse.io import delta
-from lakehouse.io.terminal import Terminal, translated
+from lakehouse.io.terminal import fail, translated
 from streaming_jobs.gold import runner
 from streaming_jobs.repair.rebuild_gold import BatchEngine
 from streaming_jobs.startup import checks
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-console = Terminal()
 
 
 @app.command()
@@ -33,16 +32,14 @@ def main(
     outgrow one machine, or after a long pause. The stack must be down.
     """
     if table and table not in contracts():
-        console.print(f"there is no table '{table}'", markup=False)
-        raise typer.Exit(ExitCode.USAGE)
+        fail(f"there is no table '{table}'", ExitCode.USAGE)
     with ExitStack() as held:
         try:
             held.enter_context(checks.repair_lock())
             held.enter_context(checks.lock())
             held.enter_context(runner.lock())
         except Refused as refusal:
-            console.print(str(refusal), markup=False)
-            raise typer.Exit(ExitCode.REFUSED) from None
+            fail(str(refusal), ExitCode.REFUSED)
         compact: Callable[[str], tuple[int, int]] = in_this_process
         if engine is BatchEngine.spark:
             from streaming_jobs.spark import jobs  # seconds to import

@@ -21,7 +21,7 @@ from lakehouse.io import checkpoint
 from lakehouse.io.checkpoint import note_position
 from lakehouse.io.delta import EPOCH, BatchTag, Positions, create_tables, open_table
 from lakehouse.io.kafka import broker_ids
-from lakehouse.io.terminal import Terminal, translated
+from lakehouse.io.terminal import console, fail, translated
 from streaming_jobs.batch import kafka_source
 from streaming_jobs.batch.driver import written_versions
 from streaming_jobs.embedded.feed import after
@@ -32,7 +32,6 @@ from streaming_jobs.repair.rebuild_silver import Rebuilt, rebuild_silver_now
 from streaming_jobs.startup import checks
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-console = Terminal()
 WHAT = ("silver", "gold", "checkpoint")
 
 
@@ -118,8 +117,7 @@ def main(
     """
     configure_logging(logging.WARNING)
     if fault := usage_fault(what, table, engine, kind, since is not None or dry_run):
-        console.print(fault, markup=False)
-        raise typer.Exit(ExitCode.USAGE)
+        fail(fault, ExitCode.USAGE)
     try:
         if what == "silver":
             scope = Scope.of(kind, since.replace(tzinfo=UTC) if since else EPOCH)
@@ -139,8 +137,7 @@ def main(
                 by = engine or BatchEngine.duckdb
                 rebuild_gold([table] if table else gold_tables(by), by)
     except Refused as refusal:
-        console.print(str(refusal), markup=False)
-        raise typer.Exit(ExitCode.REFUSED) from None
+        fail(str(refusal), ExitCode.REFUSED)
     if what == "checkpoint" and (unjudged := checks.count_unjudged()):
         console.print(
             f"{unjudged} records of bronze were never judged: run ./run.sh rebuild silver too", markup=False

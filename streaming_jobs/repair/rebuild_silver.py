@@ -42,7 +42,7 @@ from lakehouse.io.process_status import stream_status
 from lakehouse.io.query import run_sql
 from lakehouse.io.signing_keys import signing_keys
 from lakehouse.io.table_files import faults, remedy_of
-from lakehouse.io.terminal import Terminal
+from lakehouse.io.terminal import console
 from lakehouse.paths import REBUILD
 from lakehouse.signatures import SigningKeys
 from lakehouse.verdicts.rows import rules_of
@@ -65,7 +65,6 @@ from streaming_jobs.startup import checks
 from streaming_jobs.startup.heal import start_over
 
 log = logging.getLogger("lumbung.rebuild")
-console = Terminal()
 FEW_EVENTS = 1000  # are judged while the stream waits
 REBUILT_STREAM = "rebuilt"  # stream id of batches whose own is no longer known
 

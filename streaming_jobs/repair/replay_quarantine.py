@@ -23,7 +23,7 @@ from lakehouse.event import Event
 from lakehouse.io.delta import open_table
 from lakehouse.io.kafka import NotAcknowledged, publish
 from lakehouse.io.signing_keys import signing_keys
-from lakehouse.io.terminal import Terminal, translated
+from lakehouse.io.terminal import console, fail, translated
 from lakehouse.signatures import SigningKeys
 from streaming_jobs.batch.decisions import DECISION, AppliedDecision
 from streaming_jobs.batch.judge import Judge, Known
@@ -32,7 +32,6 @@ from streaming_jobs.batch.place_memory import remember_silver
 from streaming_jobs.gold.day_close import record_of, release_of
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-console = Terminal()
 ACTOR = "system:replay"
 Row = dict[str, Any]
 RowKey = tuple[int, int, int]  # partition, offset, generation
@@ -139,13 +138,11 @@ def main(
     configure_logging(logging.ERROR)
     for name, known, word in ((rule, known_rules(), "rule"), (kind, set(kinds()), "kind")):
         if name is not None and name not in known:
-            console.print(f"no {word} is called '{name}'; known: {', '.join(sorted(known))}", markup=False)
-            raise typer.Exit(ExitCode.USAGE)
+            fail(f"no {word} is called '{name}'; known: {', '.join(sorted(known))}", ExitCode.USAGE)
     try:
         keys = signing_keys()
     except Refused as refusal:
-        console.print(str(refusal), markup=False)
-        raise typer.Exit(ExitCode.REFUSED) from None
+        fail(str(refusal), ExitCode.REFUSED)
     rows = open_rows(rule, kind)
     now = datetime.now(UTC)
     console.print(f"{len(rows)} open rows to judge again", markup=False)
@@ -167,10 +164,8 @@ def main(
     try:
         publish([keys.sign(decision_on(row, rule, rules, now)) for row in passing])
     except NotAcknowledged as error:
-        console.print(
-            f"not all decisions were acknowledged ({error}): ./run.sh up, then run this again", markup=False
-        )
-        raise typer.Exit(ExitCode.NOT_RUNNING) from None
+        text = f"not all decisions were acknowledged ({error}): ./run.sh up, then run this again"
+        fail(text, ExitCode.NOT_RUNNING)
     console.print(
         f"{len(passing)} decisions published; the stream applies them with its next batches", markup=False
     )

@@ -109,9 +109,9 @@ async def settle_alerts(
     met: Mapping[str, bool],
     messages: Sequence[PersonalMessage],
     now: datetime,
-    collected: Collection[str] = (),
-) -> set[str]:
-    """Store which alerts hold together with the messages about them; returns the ids of new messages.
+    collected: Collection[str],
+) -> None:
+    """Store which alerts hold together with the messages about them that are not known yet.
 
     `met`: alert id -> whether its condition holds. `collected`: ids of messages that wait for a digest.
     """
@@ -122,7 +122,7 @@ async def settle_alerts(
                 await session.execute(
                     update(SymbolAlert).where(SymbolAlert.alert_id.in_(ids)).values(is_met=state)
                 )
-        return await _insert(session, messages, now, collected)
+        await _insert(session, messages, now, collected)
 
 
 async def add_messages(
@@ -130,12 +130,11 @@ async def add_messages(
     messages: Sequence[PersonalMessage],
     now: datetime,
     collected: Collection[str] = (),
-) -> set[str]:
-    """Store the messages that are not known yet; returns their ids. `collected`: they wait for a digest."""
-    if not messages:
-        return set()
-    async with database.writing() as session:
-        return await _insert(session, messages, now, collected)
+) -> None:
+    """Store the messages that are not known yet. `collected`: ids of those that wait for a digest."""
+    if messages:
+        async with database.writing() as session:
+            await _insert(session, messages, now, collected)
 
 
 async def new_messages(database: Database, messages: Sequence[PersonalMessage]) -> list[PersonalMessage]:
@@ -207,15 +206,8 @@ async def forget_old(database: Database, now: datetime) -> None:
 
 async def _insert(
     session: AsyncSession, messages: Collection[PersonalMessage], now: datetime, collected: Collection[str]
-) -> set[str]:
+) -> None:
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    added = set()
-    for message in messages:
-        new = (
-            insert(Notification)
-            .values(row_of(message, now, message.alert_id in collected))
-            .on_conflict_do_nothing()
-        )
-        if await session.scalar(new.returning(Notification.notification_id)) is not None:
-            added.add(message.alert_id)
-    return added
+    rows = [row_of(message, now, message.alert_id in collected) for message in messages]
+    if rows:
+        await session.execute(insert(Notification).on_conflict_do_nothing(), rows)

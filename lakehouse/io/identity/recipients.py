@@ -42,25 +42,28 @@ def item(row: PersonalRecipient) -> dict[str, Any]:
     return {"address": row.address, "confirmed": row.confirmed}
 
 
-async def name_address(database: Database, owner: str, channel: str, address: str) -> dict[str, Any]:
-    """Store the address, to which a code goes; one that is confirmed stays so. Raises TooManyCodes."""
+async def name_address(database: Database, owner: str, channel: str, address: str | None) -> None:
+    """`change_address` alone, in a session of its own."""
     async with database.writing() as session:
-        return item(await _name_address(session, owner, channel, address))
+        await change_address(session, owner, channel, address)
 
 
 async def change_address(session: AsyncSession, owner: str, channel: str, address: str | None) -> None:
-    """Store the address as `name_address` does; None removes it. Raises TooManyCodes."""
-    if address is None:
-        await _forget(session, owner, channel)
-    else:
-        await _name_address(session, owner, channel, address)
+    """Store the address, to which a code goes; one that is confirmed stays so. Raises TooManyCodes.
 
-
-async def _name_address(session: AsyncSession, owner: str, channel: str, address: str) -> PersonalRecipient:
+    None removes it; how many codes were sent is kept.
+    """
     now = datetime.now(UTC)
     known = await session.get(PersonalRecipient, (owner, channel), with_for_update=True)
+    if address is None:
+        if known is not None and known.address:
+            known.address = ""
+            known.confirmed = False
+            known.code = None
+            await record(session, owner, "recipient.forget", channel)
+        return
     if known is not None and known.address == address and known.confirmed:
-        return known
+        return
     elsewhere = await _sent_to(session, owner, channel, address, now)
     row = known or PersonalRecipient(owner=owner, channel=channel, codes=0, day_began=now)
     if row.day_began <= now - DAY:
@@ -76,7 +79,6 @@ async def _name_address(session: AsyncSession, owner: str, channel: str, address
     row.codes += 1
     session.add(row)
     await record(session, owner, "recipient.name", channel)
-    return row
 
 
 async def _sent_to(session: AsyncSession, owner: str, channel: str, address: str, now: datetime) -> int:
@@ -90,8 +92,8 @@ async def _sent_to(session: AsyncSession, owner: str, channel: str, address: str
     return int(await session.scalar(others) or 0)
 
 
-async def confirm(database: Database, owner: str, channel: str, address: str, code: str) -> dict[str, Any]:
-    """The address, confirmed. Raises WrongCode; a wrong code counts as a try."""
+async def confirm(database: Database, owner: str, channel: str, address: str, code: str) -> None:
+    """Confirm the address. Raises WrongCode; a wrong code counts as a try."""
     async with database.writing() as session:
         row = await session.get(PersonalRecipient, (owner, channel), with_for_update=True)
         is_right = row is not None and row.address == address and _matches(row, code)
@@ -101,9 +103,8 @@ async def confirm(database: Database, owner: str, channel: str, address: str, co
             await record(session, owner, "recipient.confirm", channel)
         elif row is not None:
             row.tries += 1
-    if row is None or not is_right:
+    if not is_right:
         raise WrongCode
-    return item(row)
 
 
 def _matches(row: PersonalRecipient, code: str) -> bool:
@@ -111,23 +112,6 @@ def _matches(row: PersonalRecipient, code: str) -> bool:
     if row.code is None or row.tries >= MOST_TRIES or row.issued_at <= datetime.now(UTC) - CODE_VALID:
         return False
     return hmac.compare_digest(row.code, code)
-
-
-async def forget(database: Database, owner: str, channel: str) -> bool:
-    """Whether the person had an address there, which is removed now; how many codes were sent is kept."""
-    async with database.writing() as session:
-        return await _forget(session, owner, channel)
-
-
-async def _forget(session: AsyncSession, owner: str, channel: str) -> bool:
-    row = await session.get(PersonalRecipient, (owner, channel), with_for_update=True)
-    if row is None or not row.address:
-        return False
-    row.address = ""
-    row.confirmed = False
-    row.code = None
-    await record(session, owner, "recipient.forget", channel)
-    return True
 
 
 async def waiting_codes(database: Database) -> list[tuple[PersonalRecipient, Language]]:

@@ -30,10 +30,6 @@ FACTOR_DECIMALS = 12  # 29 x 0.01 is 0.29000000000000004
 LARGEST_WHOLE = 2**53 - 1  # that JSON holds exactly
 IDENTIFIER_DIGITS = 13  # hex: less than LARGEST_WHOLE
 DIGEST_DIGITS = 16  # hex: 64 bits are enough for a billion different texts
-ISO_PATTERNS = {  # read by fromisoformat, in a tenth of strptime's time
-    "%Y-%m-%d": re.compile(r"\d{4}-\d\d-\d\d", re.ASCII),
-    "%Y-%m-%d %H:%M:%S": re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII),
-}
 KEPT_CHARACTERS = {"month": 7, "date": 10, "time": None}  # of an RFC 3339 time; None: all
 
 
@@ -79,11 +75,9 @@ def with_short_names(text: str, pattern: str) -> tuple[str, str]:
 @lru_cache(maxsize=4096)
 def moment_of(text: str, pattern: str, zone: str) -> datetime | None:
     """The time in its zone; None when the text does not fit the strptime pattern."""
-    is_iso = pattern in ISO_PATTERNS and ISO_PATTERNS[pattern].fullmatch(text)
     text, pattern = with_short_names(text.strip(), pattern)
     try:
-        naive = datetime.fromisoformat(text) if is_iso else datetime.strptime(text, pattern)
-        return naive.replace(tzinfo=ZoneInfo(zone))
+        return datetime.strptime(text, pattern).replace(tzinfo=ZoneInfo(zone))
     except ValueError:
         return None
 

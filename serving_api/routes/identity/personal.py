@@ -210,7 +210,7 @@ async def put_recipient(
     """
     owner = caller.subject
     if body.address is None:
-        await recipients.forget(database, owner, body.channel)
+        await recipients.name_address(database, owner, body.channel, None)
     elif body.code is not None:
         try:
             await recipients.confirm(database, owner, body.channel, body.address, body.code)

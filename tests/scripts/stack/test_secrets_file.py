@@ -12,10 +12,10 @@ from scripts.stack import secrets_file
 
 def test_secrets_are_private_and_never_replaced(tmp_path: Path):
     file = tmp_path / "secrets.env"
-    assert secrets_file.write(file)
+    assert secrets_file.complete(file)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     before = file.read_text()
-    assert not secrets_file.write(file)
+    assert not secrets_file.complete(file)
     assert file.read_text() == before
     assert [path.name for path in tmp_path.iterdir()] == ["secrets.env"]
 
@@ -24,7 +24,7 @@ KEYS = {"JWT_SECRET", "LUMBUNG_CURSOR_KEY", "LUMBUNG_DECISION_KEYS"}
 
 
 def test_every_secret_is_its_own_and_long(tmp_path: Path):
-    secrets_file.write(tmp_path / "s")
+    secrets_file.complete(tmp_path / "s")
     named = dict(line.split("=", 1) for line in (tmp_path / "s").read_text().splitlines())
     since = named.pop("LUMBUNG_ACTS_SIGNED_SINCE")
     assert set(named) == KEYS, "lasting bearers are written only where the knob accepts them"
@@ -43,7 +43,7 @@ def test_lasting_bearers_are_written_where_the_knob_accepts_them(monkeypatch: py
 def test_file_that_lacks_variables_gets_them_and_keeps_the_others(tmp_path: Path):
     """Alerts and ledger entries before that time stay valid: the programs that made them could not sign."""
     file = tmp_path / "secrets.env"
-    secrets_file.write(file)
+    secrets_file.complete(file)
     older = [line for line in file.read_text().splitlines() if "DECISION" not in line and "ACTS" not in line]
     file.write_text("\n".join(older))  # the last line is not ended
     begun = datetime.now(UTC)

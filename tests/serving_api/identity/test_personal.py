@@ -243,11 +243,11 @@ def test_notifications_are_read_by_their_owner_alone_and_once_for_a_cause(own: A
     user_id, token = person
     message = PersonalMessage("m1" + user_id[:30], "price", "BTCUSDT above 1", "It costs 2.", owner=user_id)
 
-    async def add_twice(database: Database) -> list[int]:
-        now = datetime.now(UTC)
-        return [len(await add_messages(database, [message], now)) for _ in range(2)]
+    async def add_twice(database: Database) -> None:
+        for _ in range(2):
+            await add_messages(database, [message], datetime.now(UTC))
 
-    assert in_store(own.stack, add_twice) == [1, 0]
+    in_store(own.stack, add_twice)
     path = "/api/v1/notifications"
     (item,) = send(own, "GET", f"{path}?unread=true", token=token).json()["items"]
     assert (item["kind"], item["title"], item["read"]) == ("price", "BTCUSDT above 1", False)
