@@ -189,6 +189,11 @@ class Assessment:
     decisions: dict[str, dict[str, Decision]]  # by model, then commodity
     champions: dict[str, Decision | None]  # by commodity; None = naive
 
+    @property
+    def passed(self) -> dict[str, Decision]:
+        """Commodity -> its champion, where that is not naive."""
+        return {commodity: decision for commodity, decision in self.champions.items() if decision}
+
     def summary(self, commodity: str) -> str:
         """Why the champion of a commodity serves: its scores, or why the best challenger does not."""
         if champion := self.champions.get(commodity):
