@@ -203,7 +203,7 @@ def figures(
     others = {"buy_and_hold": held["return_pct"], "cash": 0.0, "random": None}
     terms = market_terms(series.asset_class, series.currency)
     refusal = no_profit(deflated, test.pbo, own, held)
-    closed = performance(test.account.account.closed_trades).numbers()
+    closed = performance(test.account.account.closed_trades)
     return {
         "trials": len(ratios),
         "deflated_sharpe": deflated,
