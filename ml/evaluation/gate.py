@@ -160,19 +160,14 @@ def choose_champions(decisions: Iterable[Mapping[str, Decision]]) -> dict[str, D
 
 def decision_rows(decisions: Iterable[Mapping[str, Decision]]) -> list[dict[str, object]]:
     """A row for each model and commodity, for the record of a run."""
-    return [
-        {
-            "commodity": decision.commodity,
-            "model": decision.model,
-            "volatility": decision.volatility,
-            "passed": decision.passed,
-            "reasons": "; ".join(decision.reasons),
-            "p_holm": decision.p_holm,
-            **asdict(decision.scores),
-        }
-        for by_commodity in decisions
-        for decision in by_commodity.values()
-    ]
+    rows = []
+    for by_commodity in decisions:
+        for decision in by_commodity.values():
+            columns = asdict(decision)
+            scores = columns.pop("scores")
+            reasons = "; ".join(decision.reasons)
+            rows.append({**columns, **scores, "passed": decision.passed, "reasons": reasons})
+    return rows
 
 
 @dataclass(frozen=True)
