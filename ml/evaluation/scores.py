@@ -6,7 +6,6 @@ from datetime import datetime
 from math import isfinite, nan
 
 import numpy as np
-import pandas as pd
 
 from ml.data.panel import Days, Floats
 from ml.evaluation import metrics
@@ -220,6 +219,8 @@ def coverage_by_half_year(
 
 
 def _half_years(predictions: Predictions, intervals: Intervals) -> Iterator[HalfYear]:
+    import pandas as pd  # not before there are predictions: a refusal answers at once
+
     number = half_year_numbers(predictions.days[predictions.origin])
     inside = (intervals.lower[LEVEL] <= predictions.actual) & (predictions.actual <= intervals.upper[LEVEL])
     columns = {"commodity": predictions.commodity_index, "origin": predictions.origin, "inside": inside}
