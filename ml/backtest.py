@@ -165,11 +165,7 @@ def _champions(assessment: "Assessment", serving: bool) -> dict[str, str]:
         from ml.forecasts.issue import current_champions
 
         return current_champions()
-    return {
-        commodity: decision.model
-        for commodity, decision in assessment.champions.items()
-        if decision is not None
-    }
+    return {commodity: decision.model for commodity, decision in assessment.passed.items()}
 
 
 def _show(

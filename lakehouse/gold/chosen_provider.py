@@ -5,15 +5,14 @@ ends.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Ints = npt.NDArray[np.int64]
 SERIES = ("commodity", "region_code", "channel", "level")
 CURRENT_DAYS = 30  # a provider whose last price is older than that, from the newest of the series, has ended
+SEPARATOR = "\x1f"
 
 
 def chosen_rows(daily: pa.Table, priority: Sequence[str] = ()) -> pa.Table:
@@ -24,42 +23,27 @@ def chosen_rows(daily: pa.Table, priority: Sequence[str] = ()) -> pa.Table:
     """
     if not daily.num_rows:
         return daily
-    names = set(_texts(daily["provider"]).unique().to_pylist())
-    providers = [*priority, *sorted(names - set(priority))]
-    series = _numbers([daily[name] for name in SERIES])
-    provider = _index(daily["provider"], providers)
-    pairs, pair_of_row = np.unique(series * len(providers) + provider, return_inverse=True)
-    day = daily["market_date"].cast(pa.int32()).to_numpy().astype(np.int64)
-    last = _last(pair_of_row, day)
-    series, provider = np.divmod(pairs, len(providers))
-    has_ended = _last(series, last)[series] - last > CURRENT_DAYS
-    rank = np.minimum(provider, len(priority))  # those that the priority does not name are equal
-    ordered = np.lexsort((provider, -np.bincount(pair_of_row), rank, has_ended, series))
-    is_best = np.zeros(len(pairs), dtype=bool)
-    is_best[ordered[np.unique(series[ordered], return_index=True)[1]]] = True
-    return daily.filter(pa.array(is_best[pair_of_row]))
+    keys = pc.binary_join_element_wise(*(_texts(daily[name]) for name in (*SERIES, "provider")), SEPARATOR)
+    days = pa.table({"key": keys, "day": daily["market_date"]}).group_by("key")
+    by_series: dict[str, list[dict[str, Any]]] = {}
+    for row in days.aggregate([("day", "max"), ("day", "count")]).to_pylist():
+        series, _, provider = row["key"].rpartition(SEPARATOR)
+        by_series.setdefault(series, []).append(row | {"provider": provider})
+    chosen = [_best(rows, priority)["key"] for rows in by_series.values()]
+    return daily.filter(pc.is_in(keys, pa.array(chosen)))
 
 
-def _last(group: npt.NDArray[np.integer], day: Ints) -> Ints:
-    """(groups,) the greatest day of each group."""
-    last: Ints = np.full(int(group.max()) + 1, np.iinfo(np.int64).min, dtype=np.int64)
-    np.maximum.at(last, group, day)
-    return last
+def _best(rows: Sequence[dict[str, Any]], priority: Sequence[str]) -> dict[str, Any]:
+    """The provider of a series; `rows`: its providers, with their last day and number of days."""
+    newest = max(row["day_max"] for row in rows)
 
+    def order(row: dict[str, Any]) -> tuple[bool, int, int, str]:
+        has_ended = (newest - row["day_max"]).days > CURRENT_DAYS
+        provider = row["provider"]
+        rank = priority.index(provider) if provider in priority else len(priority)
+        return has_ended, rank, -row["day_count"], provider
 
-def _numbers(columns: Sequence[pa.ChunkedArray]) -> Ints:
-    """(rows,) a number for each combination of texts."""
-    number = np.zeros(len(columns[0]), dtype=np.int64)
-    for column in columns:
-        names = _texts(column).unique().to_pylist()
-        number = number * len(names) + _index(column, names)
-    return number
-
-
-def _index(column: pa.ChunkedArray, names: Sequence[str]) -> Ints:
-    """(rows,) the position of each text in `names`."""
-    positions = pc.index_in(_texts(column), value_set=pa.array(names, pa.string()))
-    return np.asarray(positions.to_numpy(), dtype=np.int64)
+    return min(rows, key=order)
 
 
 def _texts(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -72,14 +72,11 @@ def bounds(days: Ints, ceilings: Sequence[Sequence[Ceiling]]) -> tuple[Floats, T
         starts = np.array([(ceiling.valid_from - EPOCH).days for ceiling in rows], dtype=np.int64)
         newest = np.searchsorted(starts, days, side="right") - 1
         for nth, ceiling in enumerate(rows):
-            applies = (newest == nth) & ((ceiling.valid_to is None) | (days <= _day(ceiling.valid_to)))
+            last = ((ceiling.valid_to or date.max) - EPOCH).days
+            applies = (newest == nth) & (days <= last)
             price[row, applies] = np.nan if ceiling.bound_idr is None else ceiling.bound_idr
             kind[row, applies] = ceiling.kind
     return price, kind
-
-
-def _day(of: date | None) -> int:
-    return ((of or date.max) - EPOCH).days
 
 
 def gap_pct(price: Floats, bound: Floats, producer: bool) -> Floats:

@@ -77,12 +77,9 @@ def panels(daily: pa.Table) -> list[PricePanel]:
 
 def _numbered(texts: pa.ChunkedArray) -> tuple[Ints, list[str]]:
     """Index of each text in the sorted list of distinct texts, and that list."""
-    coded = pc.dictionary_encode(pc.cast(texts, pa.string())).combine_chunks()
-    names = coded.dictionary.to_pylist()
-    order = sorted(range(len(names)), key=names.__getitem__)
-    rank = np.empty(len(names), dtype=np.int64)
-    rank[order] = np.arange(len(names))
-    return rank[coded.indices.to_numpy()], [names[i] for i in order]
+    plain = pc.cast(texts, pa.string())
+    names = sorted(plain.unique().to_pylist())
+    return pc.index_in(plain, value_set=pa.array(names)).to_numpy().astype(np.int64), names
 
 
 def lagged(panel: PricePanel, days: int) -> Floats:

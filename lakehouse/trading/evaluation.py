@@ -202,14 +202,14 @@ def figures(
     held = growth(series, test.held)
     others = {"buy_and_hold": held["return_pct"], "cash": 0.0, "random": None}
     terms = market_terms(series.asset_class, series.currency)
-    claim = is_profit_claimed(deflated, test.pbo, own, held)
-    closed = performance(test.account.account.closed_trades).numbers()
+    refusal = no_profit(deflated, test.pbo, own, held)
+    closed = performance(test.account.account.closed_trades)
     return {
         "trials": len(ratios),
         "deflated_sharpe": deflated,
         "pbo": test.pbo,
-        "profit_claim": claim,
-        "verdict": verdict(deflated, test.pbo, claim),
+        "profit_claim": refusal is None,
+        "verdict": refusal or "these past bars show skill; that is no promise for the future",
         "metrics": {
             **own,
             "benchmark": benchmark,
@@ -253,21 +253,13 @@ def growth(series: Series, simulation: SimulatedAccount) -> dict[str, Any]:
     }
 
 
-def is_profit_claimed(
+def no_profit(
     deflated: float | None, pbo: float | None, own: Mapping[str, Any], held: Mapping[str, Any]
-) -> bool:
-    """Whether skill is likely enough (both statistics pass) and the return exceeds that of holding."""
-    return (
-        (deflated or 0.0) > LEAST_DEFLATED_SHARPE
-        and (pbo if pbo is not None else 1.0) < MOST_OVERFITTING
-        and own["return_pct"] > max(0.0, held["return_pct"])
-    )
+) -> str | None:
+    """Why no profit is claimed, in one sentence.
 
-
-def verdict(deflated: float | None, pbo: float | None, claim: bool) -> str:
-    """Why a profit is claimed or not, in one sentence."""
-    if claim:
-        return "these past bars show skill; that is no promise for the future"
+    None where skill is likely enough (both statistics pass) and the return exceeds that of holding.
+    """
     if deflated is None:
         return "no profit is claimed: the account never traded, or too few bars were tested"
     if deflated <= LEAST_DEFLATED_SHARPE:
@@ -278,7 +270,9 @@ def verdict(deflated: float | None, pbo: float | None, claim: bool) -> str:
     if pbo >= MOST_OVERFITTING:
         share = f"{pbo:.2f}"
         return f"no profit is claimed: the probability of overfitting is {share}, below 0.20 is needed"
-    return "no profit is claimed: holding brought as much"
+    if own["return_pct"] <= max(0.0, held["return_pct"]):
+        return "no profit is claimed: holding brought as much"
+    return None
 
 
 def thinned(equity: Floats) -> list[float]:

@@ -1,53 +1,39 @@
 """What the closed trades of an account amount to."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from lakehouse.trading.market_terms import cents
 
 Z95 = 1.959963984540054  # two-sided 95 % of a normal distribution
 
 
-@dataclass(frozen=True)
-class Performance:
-    """Figures of closed trades, net of fees; None where there is no trade of that sort. A tie is a loss."""
+def performance(trades: Sequence[Decimal]) -> dict[str, Any]:
+    """Figures of the net results of closed trades, fees taken off, as values of JSON.
 
-    total_trades: int
-    win_rate: float | None
-    win_rate_low: float | None
-    win_rate_high: float | None
-    average_profit: Decimal | None
-    average_loss: Decimal | None
-    payoff: float | None
-    expectancy: Decimal | None
-    best_trade: Decimal | None
-    worst_trade: Decimal | None
-
-    def numbers(self) -> dict[str, float | None]:
-        """The figures by name, as values of JSON."""
-        return {name: value if value is None else as_number(value) for name, value in vars(self).items()}
-
-
-def performance(trades: Sequence[Decimal]) -> Performance:
-    """The figures of the net results of closed trades."""
+    None where there is no trade of that sort. A tie is a loss.
+    """
     wins = [trade for trade in trades if trade > 0]
     losses = [trade for trade in trades if trade <= 0]
     profit = mean(wins)
     loss = mean(losses)
     low, high = wilson(len(wins), len(trades)) if trades else (None, None)
-    return Performance(
-        total_trades=len(trades),
-        win_rate=len(wins) / len(trades) if trades else None,
-        win_rate_low=low,
-        win_rate_high=high,
-        average_profit=profit,
-        average_loss=loss,
-        payoff=float(profit / -loss) if profit is not None and loss else None,
-        expectancy=mean(trades),
-        best_trade=max(trades, default=None),
-        worst_trade=min(trades, default=None),
-    )
+    amounts = {
+        "average_profit": profit,
+        "average_loss": loss,
+        "payoff": profit / -loss if profit is not None and loss else None,
+        "expectancy": mean(trades),
+        "best_trade": max(trades, default=None),
+        "worst_trade": min(trades, default=None),
+    }
+    return {
+        "total_trades": len(trades),
+        "win_rate": len(wins) / len(trades) if trades else None,
+        "win_rate_low": low,
+        "win_rate_high": high,
+        **{name: None if amount is None else float(amount) for name, amount in amounts.items()},
+    }
 
 
 def held_instead(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from lakehouse.validation.prices.evidence import nearest
 from lakehouse.validation.windows import median_of
@@ -93,9 +94,6 @@ def measure_move(reports: Reports, scores: Scores, series: int, row: int) -> Mov
     excess = moves[:, series] - country
     remaining = excess[1:] / (excess[0] if excess[0] else np.nan)
     away = float(excess[0]) if np.isfinite(excess[0]) else size
-    of_region: dict[str, list[float]] = {}
-    for code, other in zip(np.delete(reports.regions, series).tolist(), others[0].tolist(), strict=True):
-        if np.isfinite(other):
-            of_region.setdefault(code, []).append(other)
-    medians = {code: float(np.median(every)) for code, every in of_region.items()}
+    of_region = pd.Series(others[0]).groupby(np.delete(reports.regions, series)).median()
+    medians = of_region.dropna().to_dict()
     return Move(size, away, moves, medians, remaining, prices)

@@ -125,24 +125,16 @@ def read_reports(verdicts: object, since: object) -> Iterator[Reports]:
 
 def _pivot(commodity: str, channel: str, rows: pa.Table) -> Reports:
     """One row per series-day -> [days, series] arrays."""
-    keys = (rows[name].to_pylist() for name in ("provider", "market_id", "region_code"))
-    names: list[Series] = list(zip(*keys, strict=True))
-    level_of = dict(zip(names, rows["level"].to_pylist(), strict=True))
-    series = tuple(sorted(level_of))
-    column_of = {name: number for number, name in enumerate(series)}
-    column = np.array([column_of[name] for name in names])
-    epoch_days = rows["market_date"].cast(pa.int32()).to_numpy().astype(np.int64)
-    days, row = np.unique(epoch_days, return_inverse=True)
-    grid: dict[str, Floats] = {}
-    for name in NUMBERS:
-        grid[name] = np.full((len(days), len(series)), np.nan)
-        grid[name][row, column] = rows[name].cast(pa.float64()).to_numpy(zero_copy_only=False)
+    columns = ["provider", "market_id", "region_code", "level"]
+    wide = rows.to_pandas().pivot(index="market_date", columns=columns, values=list(NUMBERS))
+    grid: dict[str, Floats] = {name: wide[name].sort_index(axis=1).to_numpy(np.float64) for name in NUMBERS}
+    series = sorted(wide["price"].columns)
     return Reports(
         commodity=commodity,
         channel=channel,
-        series=series,
-        levels=tuple(level_of[name] for name in series),
-        days=days,
+        series=tuple((provider, market, region) for provider, market, region, _ in series),
+        levels=tuple(level for *_, level in series),
+        days=wide.index.to_numpy().astype("datetime64[D]").astype(np.int64),
         time=np.where(np.isfinite(grid["time"]), grid["time"], 0).astype(np.int64),
         newcomer=np.nan_to_num(grid["newcomer"]) > 0,
         **{name: grid[name] for name in ("price", "accepted", "reporters", "trust")},

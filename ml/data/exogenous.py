@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,9 @@ from conf.settings import settings
 from lakehouse.io.delta import read_columns
 from lakehouse.io.source_files.formats import formats
 from lakehouse.io.source_files.source_format import SourceFormat
-from ml.data.panel import Days, ExogenousSeries, Floats
+from ml.data.panel import Days, ExogenousSeries
 
+PandasData = TypeVar("PandasData", pd.Series, pd.DataFrame)
 JAKARTA_HOURS = 7  # ahead of UTC, all year
 WEATHER_UNITS = {"rainfall_mm": "mm a day", "temperature_c": "°C", "humidity_pct": "percent"}
 
@@ -39,7 +41,7 @@ def _quotes(file: Path, source: SourceFormat, days: Days) -> ExogenousSeries:
     values = pd.to_numeric(rows[event.fields["value"].column], errors="coerce")
     of_file = event.fields["indicator"], event.fields["unit"]
     name, unit = (str(field.value(origins[field.origin or ""])) for field in of_file)
-    return ExogenousSeries(name, unit, _on_days(_known_on(released), values, days))
+    return ExogenousSeries(name, unit, _on_days(values.set_axis(_known_on(released)), days).to_numpy())
 
 
 def read_lake(root: str, days: Days, regions: Iterable[str]) -> tuple[ExogenousSeries, ...]:
@@ -55,10 +57,12 @@ def _macro(root: str, days: Days) -> list[ExogenousSeries]:
     if table is None:
         return []
     rows = table.to_pandas().dropna(subset=["value"]).sort_values(["indicator", "released_at"])
-    known = _known_on(rows["released_at"].dt.tz_convert("UTC").dt.tz_localize(None))
+    rows["known"] = _known_on(rows["released_at"].dt.tz_convert("UTC").dt.tz_localize(None))
     return [
         ExogenousSeries(
-            str(name), str(part["unit"].iloc[-1]), _on_days(known[part.index], part["value"], days)
+            str(name),
+            str(part["unit"].iloc[-1]),
+            _on_days(part.set_index("known")["value"], days).to_numpy(np.float64),
         )
         for name, part in rows.groupby("indicator")
     ]
@@ -69,16 +73,13 @@ def _weather(root: str, days: Days, regions: tuple[str, ...]) -> list[ExogenousS
     if not table:
         return []
     rows = table.to_pandas()
-    known = pd.to_datetime(rows["date"]) + pd.Timedelta(days=1)
-    means = rows.assign(known=known).groupby(["region_code", "known"])[list(WEATHER_UNITS)].mean()
-    series = []
-    for measure, unit in WEATHER_UNITS.items():
-        value = np.full((len(regions), len(days)), np.nan)
-        for region, part in means[measure].groupby(level="region_code"):
-            in_region = [row for row, code in enumerate(regions) if code == region]
-            value[in_region] = _on_days(part.index.get_level_values("known").to_series(), part, days)
-        series.append(ExogenousSeries(measure, unit, value))
-    return series
+    rows["known"] = pd.to_datetime(rows["date"]) + pd.Timedelta(days=1)
+    means = rows.groupby(["region_code", "known"])[list(WEATHER_UNITS)].mean().unstack("region_code")
+    on_days = _on_days(means, days)
+    return [
+        ExogenousSeries(measure, unit, on_days[measure].reindex(columns=list(regions)).to_numpy().T)
+        for measure, unit in WEATHER_UNITS.items()
+    ]
 
 
 def _known_on(moment: pd.Series) -> pd.Series:
@@ -88,16 +89,12 @@ def _known_on(moment: pd.Series) -> pd.Series:
     return (moment + after_cut - pd.Timedelta(1)).dt.normalize()
 
 
-def _on_days(known: pd.Series, values: pd.Series, days: Days) -> Floats:
-    """(days,) each value on the day it became known, the last one of a day.
+def _on_days(values: PandasData, days: Days) -> PandasData:
+    """The values, whose index is the day on which each became known, by day: the last one of a day.
 
     Earlier values count on the first day.
     """
-    moved = np.maximum(known.to_numpy().astype("datetime64[D]"), days[0])
-    order = np.argsort(known.to_numpy(), kind="stable")
-    columns = (moved - days[0]).astype(int)[order]
-    on_days = np.full(len(days), np.nan)
-    for column, value in zip(columns, values.to_numpy(dtype=np.float64)[order], strict=True):
-        if column < len(days) and np.isfinite(value):
-            on_days[column] = value
-    return on_days
+    in_order = values.sort_index(kind="stable")
+    first = pd.Timestamp(days[0])
+    newest = in_order.groupby(in_order.index.where(in_order.index >= first, first)).last()
+    return newest.reindex(pd.DatetimeIndex(days))

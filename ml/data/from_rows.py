@@ -73,23 +73,19 @@ def panel_from_rows(rows: pd.DataFrame, source: dict[str, Any], lag_days: int = 
     wide = kept.pivot_table(index=series_key, columns="date", values="price", aggfunc="median", sort=True)
     wide.columns = pd.DatetimeIndex(wide.columns)
     wide = wide.reindex(columns=pd.date_range(wide.columns[0], wide.columns[-1], freq="D"))
-    unit_of = kept.groupby(series_key)["unit"].agg("first")
+    named = kept.reindex(columns=[*series_key, "unit", "provider"]).fillna({"provider": ""})
+    named = named.groupby(series_key).first().loc[wide.index].astype(str)
     days = wide.columns.to_numpy().astype("datetime64[D]")
     price = wide.to_numpy(dtype=np.float64, copy=True)
     commodities = tuple(str(commodity) for commodity, _ in wide.index)
     regions = tuple(str(region) for _, region in wide.index)
-    units = tuple(str(unit_of[key]) for key in wide.index)
+    units = tuple(named["unit"])
     carried = carried_weekends(price, days, regions)
     price[carried] = np.nan
     unreliable = days_after_outage(price)
     cells_after_outage = int(np.isfinite(price[:, unreliable]).sum())
     price[:, unreliable] = np.nan
-    providers: tuple[str, ...] = ()
-    if "provider" in kept:
-        provider_of = (
-            kept.assign(provider=kept["provider"].fillna("")).groupby(series_key)["provider"].first()
-        )
-        providers = tuple(str(provider_of[key]) for key in wide.index)
+    providers = tuple(named["provider"]) if "provider" in kept else ()
     names = repr((commodities, regions, str(days[0]), lag_days)).encode()
     counts = {
         "rows": len(kept),

@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from conf.settings import settings
 from lakehouse.times import utc_text
@@ -17,7 +15,7 @@ from ml.data.panel import Floats, Panel
 from ml.evaluation.block_cache import Factory, Task, compute_blocks, load_block, read_by, remove_unused
 from ml.evaluation.fingerprint import data_fingerprint, model_fingerprint, short
 from ml.evaluation.metrics import usual_step
-from ml.evaluation.predictions import COLUMNS, NAIVE, Predictions
+from ml.evaluation.predictions import NAIVE, Predictions
 from ml.models.forecaster import HORIZONS, REFIT_ORIGINS, scale
 
 Report = Callable[[int, int, str], None]  # steps done, steps in all, name of the newest step
@@ -154,39 +152,37 @@ def _predictions(panel: Panel, plan: Plan, tasks: Sequence[Task], state: Path) -
     stored: dict[str, dict[int, Floats]] = {task.model: {} for task in tasks}
     for task in tasks:
         stored[task.model].update(zip(task.block, load_block(task, state), strict=True))
-    weekday = (panel.days.astype(np.int64) + 3) % 7
-    columns: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in (*COLUMNS, NAIVE)}
-    forecasts: dict[str, list[Floats]] = {model: [] for model in stored}
-    for origin in plan.origins:
-        known = panel.until(origin)
-        last = known.filled[:, -1]
-        scales = scale(known)
-        steps = usual_step(known.price)
-        for number, horizon in enumerate(plan.horizons):
-            actual = panel.price[:, origin + horizon]
-            counts = np.isfinite(actual) & np.isfinite(last) & (weekday[origin + horizon] < SATURDAY)
-            rows = np.flatnonzero(counts)
-            ints = (rows, np.full(rows.size, origin), np.full(rows.size, horizon))
-            floats = (values[rows] for values in (actual, scales, steps, last))
-            for column, values in zip(columns.values(), (*ints, *floats), strict=True):
-                column.append(values)
-            for model, by_origin in stored.items():
-                forecasts[model].append(by_origin[origin][rows, number])
-    whole: dict[str, Any] = {
-        name: np.concatenate(parts) if parts else np.empty(0) for name, parts in columns.items()
-    }
-    naive = whole.pop(NAIVE)
-    whole |= {name: whole[name].astype(np.int64) for name in ("series", "origin", "horizon")}
+    origins = np.array(plan.origins, dtype=np.int64)
+    horizons = np.array(plan.horizons)
+    known = [_known_at(panel.until(origin)) for origin in plan.origins]
+    last, scales, steps = np.array(known).reshape(len(origins), 3, len(panel.series)).transpose(1, 0, 2)
+    target = origins[:, None] + horizons
+    actual = panel.price.T[target]  # (origins, horizons, series)
+    is_weekday = (panel.days[target].astype(np.int64) + 3) % 7 < SATURDAY
+    counts = np.isfinite(actual) & np.isfinite(last)[:, None] & is_weekday[:, :, None]
+    nth, ahead, series = np.nonzero(counts)
     predictions = Predictions(
-        **whole,
-        forecasts={NAIVE: naive},
+        series=series,
+        origin=origins[nth],
+        horizon=horizons[ahead],
+        actual=actual[counts],
+        scale=scales[nth, series],
+        step=steps[nth, series],
+        forecasts={NAIVE: last[nth, series]},
         commodities=panel.commodities,
         regions=panel.regions,
         days=panel.days,
     )
-    return predictions.with_forecasts(
-        **{model: np.concatenate(parts) for model, parts in forecasts.items() if parts}
-    )
+    by_model = {
+        model: np.array([by_origin[origin] for origin in plan.origins])[nth, series, ahead]
+        for model, by_origin in stored.items()
+    }
+    return predictions.with_forecasts(**by_model)
+
+
+def _known_at(panel: Panel) -> tuple[Floats, Floats, Floats]:
+    """(series,) last price, scale and usual step of the panel."""
+    return panel.filled[:, -1], scale(panel), usual_step(panel.price)
 
 
 def openings(state: Path) -> list[dict[str, object]]:

@@ -121,27 +121,14 @@ class Calibration:
     def _horizons(self) -> list[int]:
         return [int(horizon) for horizon in np.unique(self.horizon)]
 
-    @cached_property
-    def _rows(self) -> dict[tuple[int | None, int | None], Ints]:
-        """(commodity, horizon) -> row numbers of its scores."""
-        key = self.commodity_index * 1_000 + self.horizon
-        order = np.argsort(key, kind="stable")
-        keys, first = np.unique(key[order], return_index=True)
-        parts = np.split(order, first[1:]) if len(keys) else []
-        return {
-            (int(number) // 1_000, int(number) % 1_000): part
-            for number, part in zip(keys, parts, strict=True)
-        }
-
     def _pool(self, index: int | None, horizon: int | None) -> tuple[Floats, Floats, int]:
         """(scores in order, their absolute values in order, number of origins); None: of all."""
         if (index, horizon) not in self._pools:
+            rows = np.full(len(self.score), True)
             if index is not None:
-                rows = self._rows.get((index, horizon), np.empty(0, dtype=np.int64))
-            elif horizon is not None:
-                rows = np.flatnonzero(self.horizon == horizon)
-            else:
-                rows = np.arange(len(self.score))
+                rows &= self.commodity_index == index
+            if horizon is not None:
+                rows &= self.horizon == horizon
             score = self.score[rows]
             origins = len(np.unique(self.origin[rows]))
             self._pools[index, horizon] = (np.sort(score), np.sort(np.abs(score)), origins)

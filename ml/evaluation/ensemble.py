@@ -37,22 +37,16 @@ def greedy_weights(actual: Floats, naive: Floats, members: Mapping[str, Floats])
     count = dict.fromkeys(offered, 0)
     total = np.zeros(len(actual))
     for step in range(1, STEPS + 1):
-        error = {
-            name: (np.abs(actual - (total + forecast) / step) / naive).sum()
-            for name, forecast in offered.items()
-        }
-        best = min(error, key=lambda name: (error[name], name))
+        blended = {name: (total + forecast) / step for name, forecast in offered.items()}
+        best = nearest(actual, naive, blended)
         count[best] += 1
         total += offered[best]
     return {name: times / STEPS for name, times in count.items()}
 
 
-def best_member(actual: Floats, naive: Floats, members: Mapping[str, Floats]) -> str:
-    """The member, or naive, whose Σ|actual − forecast| / naive is smallest."""
-    error = {
-        name: (np.abs(actual - forecast) / naive).sum()
-        for name, forecast in {**members, NAIVE: naive}.items()
-    }
+def nearest(actual: Floats, naive: Floats, forecasts: Mapping[str, Floats]) -> str:
+    """The forecast whose Σ|actual − forecast| / naive is smallest; of equals the first by name."""
+    error = {name: (np.abs(actual - forecast) / naive).sum() for name, forecast in forecasts.items()}
     return min(error, key=lambda name: (error[name], name))
 
 
@@ -68,9 +62,8 @@ def fit_weights(
     if len(predictions):
         of_commodity = [class_of.get(commodity, "") for commodity in predictions.distinct_commodities]
         classes = np.array(of_commodity)[predictions.commodity_index]
-    best = best_member(
-        predictions.actual, predictions.naive, {name: predictions.forecasts[name] for name in others}
-    )
+    offered = {name: predictions.forecasts[name] for name in (*others, NAIVE)}
+    best = nearest(predictions.actual, predictions.naive, offered)
     weights = {}
     for volatility in sorted(set(class_of.values())):
         rows = classes == volatility

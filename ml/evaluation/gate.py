@@ -160,19 +160,14 @@ def choose_champions(decisions: Iterable[Mapping[str, Decision]]) -> dict[str, D
 
 def decision_rows(decisions: Iterable[Mapping[str, Decision]]) -> list[dict[str, object]]:
     """A row for each model and commodity, for the record of a run."""
-    return [
-        {
-            "commodity": decision.commodity,
-            "model": decision.model,
-            "volatility": decision.volatility,
-            "passed": decision.passed,
-            "reasons": "; ".join(decision.reasons),
-            "p_holm": decision.p_holm,
-            **asdict(decision.scores),
-        }
-        for by_commodity in decisions
-        for decision in by_commodity.values()
-    ]
+    rows = []
+    for by_commodity in decisions:
+        for decision in by_commodity.values():
+            columns = asdict(decision)
+            scores = columns.pop("scores")
+            reasons = "; ".join(decision.reasons)
+            rows.append({**columns, **scores, "passed": decision.passed, "reasons": reasons})
+    return rows
 
 
 @dataclass(frozen=True)
@@ -188,6 +183,11 @@ class Assessment:
     calibrations: dict[str, Calibration]
     decisions: dict[str, dict[str, Decision]]  # by model, then commodity
     champions: dict[str, Decision | None]  # by commodity; None = naive
+
+    @property
+    def passed(self) -> dict[str, Decision]:
+        """Commodity -> its champion, where that is not naive."""
+        return {commodity: decision for commodity, decision in self.champions.items() if decision}
 
     def summary(self, commodity: str) -> str:
         """Why the champion of a commodity serves: its scores, or why the best challenger does not."""

@@ -130,11 +130,6 @@ def win_rate(origin: npt.NDArray[np.integer], actual: Floats, forecast: Floats, 
     return _mean(own < np.bincount(nth, np.abs(actual - reference)))
 
 
-def share(happened: Bools) -> float:
-    """Share of the elements that are true."""
-    return _mean(happened)
-
-
 def _mean(values: Floats | Bools) -> float:
     return float(np.mean(values)) if values.size else float("nan")
 

@@ -5,14 +5,14 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ml.data.panel import Floats
 from ml.evaluation.conformal import WITHIN, Intervals
 from ml.evaluation.gate import Assessment
-from ml.evaluation.metrics import wape
-from ml.evaluation.predictions import NAIVE, Predictions
+from ml.evaluation.predictions import NAIVE, Ints, Predictions
 
 
 def save_plots(assessment: Assessment, folder: Path) -> list[Path]:
@@ -46,18 +46,23 @@ def save_plots(assessment: Assessment, folder: Path) -> list[Path]:
     return files
 
 
+def _errors(predictions: Predictions, *by: Ints) -> pd.DataFrame:
+    """Sum of the absolute errors of each model, a column each, by groups of predictions."""
+    errors = {model: np.abs(predictions.actual - own) for model, own in predictions.forecasts.items()}
+    return pd.DataFrame(errors).groupby(list(by)).sum()
+
+
+def _skill(errors: pd.DataFrame) -> pd.DataFrame:
+    """What each model saves of naive's error, %."""
+    return 100 * (1 - errors.div(np.maximum(errors[NAIVE], 1e-9), axis=0))
+
+
 def _skill_by_commodity(axes: Axes, predictions: Predictions, models: Sequence[str]) -> None:
     height = 0.8 / max(len(models), 1)
-    count = len(predictions.distinct_commodities)  # also those without a prediction
-    place = np.arange(count)
-    naive_error = np.bincount(
-        predictions.commodity_index, np.abs(predictions.actual - predictions.naive), minlength=count
-    )
+    place = np.arange(len(predictions.distinct_commodities))  # also those without a prediction
+    skill = _skill(_errors(predictions, predictions.commodity_index)).reindex(place, fill_value=0.0)
     for number, model in enumerate(models):
-        error = np.abs(predictions.actual - predictions.forecasts[model])
-        own_error = np.bincount(predictions.commodity_index, error, minlength=count)
-        skill = 100 * (1 - own_error / np.maximum(naive_error, 1e-9))
-        axes.barh(place + number * height, skill, height, label=model)
+        axes.barh(place + number * height, skill[model], height, label=model)
     axes.set_yticks(place + height * (len(models) - 1) / 2, predictions.distinct_commodities)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel("skill over naive, % of its error")
@@ -66,43 +71,31 @@ def _skill_by_commodity(axes: Axes, predictions: Predictions, models: Sequence[s
 
 
 def _skill_by_horizon(axes: Axes, predictions: Predictions, model: str) -> None:
-    horizons, column = np.unique(predictions.horizon, return_inverse=True)
-    group = predictions.commodity_index * len(horizons) + column
-    shape = (len(predictions.distinct_commodities), len(horizons))
-    own_error, naive_error = (
-        np.bincount(group, np.abs(predictions.actual - forecast), shape[0] * shape[1]).reshape(shape)
-        for forecast in (predictions.forecasts[model], predictions.naive)
-    )
-    skill = 100 * (1 - own_error / np.maximum(naive_error, 1e-9))
+    place = np.arange(len(predictions.distinct_commodities))
+    by_cell = _skill(_errors(predictions, predictions.commodity_index, predictions.horizon))[model]
+    skill = by_cell.unstack(fill_value=0.0).reindex(place, fill_value=0.0)
     axes.imshow(skill, cmap="RdYlGn", vmin=-20, vmax=20, aspect="auto")
     for (row, number), value in np.ndenumerate(skill):
         axes.text(number, row, f"{value:+.1f}", ha="center", va="center", fontsize="small")
-    axes.set_xticks(range(len(horizons)), [str(horizon) for horizon in horizons])
-    axes.set_yticks(range(len(predictions.distinct_commodities)), predictions.distinct_commodities)
+    axes.set_xticks(range(len(skill.columns)), [str(horizon) for horizon in skill.columns])
+    axes.set_yticks(place, predictions.distinct_commodities)
     axes.set_xlabel(f"days ahead; skill of {model} over naive, %")
 
 
 def _wape_by_horizon(axes: Axes, predictions: Predictions) -> None:
-    horizons = np.unique(predictions.horizon)
-    for model in predictions.models:
-        wapes = []
-        for horizon in horizons:
-            rows = predictions.horizon == horizon
-            wapes.append(100 * wape(predictions.actual[rows], predictions.forecasts[model][rows]))
-        axes.plot(horizons, wapes, marker="o", label=model, linewidth=2.5 if model == NAIVE else 1.2)
+    actual = pd.Series(predictions.actual).groupby(predictions.horizon).sum()
+    for model, error in _errors(predictions, predictions.horizon).items():
+        width = 2.5 if model == NAIVE else 1.2
+        axes.plot(100 * error / actual, marker="o", label=model, linewidth=width)
     axes.set_xlabel("days ahead")
     axes.set_ylabel("WAPE, %")
     _legend(axes)
 
 
 def _skill_over_time(axes: Axes, predictions: Predictions, models: Sequence[str]) -> None:
-    origin, number = np.unique(predictions.origin, return_inverse=True)
-    naive_error = np.bincount(number, np.abs(predictions.actual - predictions.naive))
+    skill = _skill(_errors(predictions, predictions.origin).cumsum())
     for model in models:
-        own_error = np.bincount(number, np.abs(predictions.actual - predictions.forecasts[model]))
-        saved = (naive_error - own_error).cumsum()
-        skill = 100 * saved / np.maximum(naive_error.cumsum(), 1e-9)
-        axes.plot(predictions.days[origin], skill, label=model)
+        axes.plot(predictions.days[skill.index], skill[model], label=model)
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_ylim(bottom=max(axes.get_ylim()[0], -40))
     axes.set_ylabel("skill from the first origin to this one, %")
@@ -110,15 +103,12 @@ def _skill_over_time(axes: Axes, predictions: Predictions, models: Sequence[str]
 
 
 def _coverage(axes: Axes, predictions: Predictions, intervals: Mapping[str, Intervals]) -> None:
-    commodities = len(predictions.distinct_commodities)  # also those without a prediction
-    place = np.arange(commodities)
+    place = np.arange(len(predictions.distinct_commodities))  # also those without a prediction
     for model, of_model in intervals.items():
         scored = of_model.calibrated
         inside = (of_model.lower[0.8] <= predictions.actual) & (predictions.actual <= of_model.upper[0.8])
-        count = np.bincount(predictions.commodity_index, scored, minlength=commodities)
-        covered = np.bincount(predictions.commodity_index, inside & scored, minlength=commodities)
-        share = covered / np.maximum(count, 1)
-        axes.plot(100 * share, place, marker="o", linestyle="", label=model)
+        share = pd.Series(inside[scored]).groupby(predictions.commodity_index[scored]).mean()
+        axes.plot(100 * share.reindex(place, fill_value=0.0), place, marker="o", linestyle="", label=model)
     axes.axvspan(75, 85, alpha=0.15, color="green")
     axes.axvline(80, color="black", linewidth=0.8)
     axes.set_yticks(place, predictions.distinct_commodities)

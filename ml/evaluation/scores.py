@@ -1,7 +1,7 @@
 """All scores of a backtest from its predictions: of one model, and as rows of gold.model_accuracy."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite, nan
 
@@ -133,39 +133,36 @@ def accuracy_rows(
     `intervals`: by model; `regions`: code -> name; `champions`: commodity -> model that serves. Rows of one
     region have no p-value: so many tests of so few origins would find something by chance.
     """
+    names = {**regions, ALL_REGIONS: ALL_REGIONS_NAME}
     rows: Rows = []
     for model in predictions.models:
         run = {"run_id": run_id, "measured_at": measured_at, "kind": "backtest", "model": model}
-        for key, numbers in _groups(predictions, by_region=False):
-            values = _of_all_regions(predictions, model, intervals[model], numbers)
-            rows.append(_row(predictions, numbers, key, values, run, champions))
-        for key, numbers in _groups(predictions, by_region=True):
-            values = _of_region(predictions, model, intervals[model], numbers)
-            rows.append(_row(predictions, numbers, key, values, run, champions))
-    for row in rows:
-        code = str(row["region_code"])
-        row["region"] = ALL_REGIONS_NAME if code == ALL_REGIONS else regions.get(code, code)
+        for by_region in (False, True):
+            for (commodity, region, horizon), numbers in _groups(predictions, by_region):
+                part = predictions.select(numbers)
+                values = _figures(part, model, intervals[model].select(numbers))
+                values["p_value"] = nan if by_region else skill_test(part, model).p
+                target = part.days[part.origin + horizon]
+                rows.append(
+                    {
+                        **run,
+                        "commodity": commodity,
+                        "region_code": region,
+                        "region": names.get(region, region),
+                        "horizon_days": horizon,
+                        **{name: value if isfinite(value) else None for name, value in values.items()},
+                        "cells": len(numbers),
+                        "from_date": target.min().item(),
+                        "to_date": target.max().item(),
+                        "alias": "champion" if champions.get(commodity, NAIVE) == model else None,
+                    }
+                )
     return rows
 
 
-def _of_all_regions(
-    predictions: Predictions, model: str, intervals: Intervals, numbers: Ints
-) -> dict[str, object]:
-    scores = asdict(score_model(predictions.select(numbers), model, intervals.select(numbers)))
-    names = ("wape_pct", "mape_pct", "mae_idr", "rmse_idr", "mase", "coverage_80", "coverage_95", "origins")
-    return {name: scores[name] for name in names} | {
-        "pinball": scores["pinball_idr"],
-        "skill_vs_naive": scores["skill"],
-        "p_value": scores["p"],
-    }
-
-
-def _of_region(
-    predictions: Predictions, model: str, intervals: Intervals, numbers: Ints
-) -> dict[str, object]:
-    actual = predictions.actual[numbers]
-    forecast = predictions.forecasts[model][numbers]
-    scored = numbers[intervals.calibrated[numbers]]
+def _figures(predictions: Predictions, model: str, intervals: Intervals) -> dict[str, float]:
+    scored = intervals.calibrated
+    forecast = predictions.forecasts[model]
     coverage = {
         f"coverage_{round(100 * level)}": metrics.coverage(
             predictions.actual[scored], intervals.lower[level][scored], intervals.upper[level][scored]
@@ -173,12 +170,11 @@ def _of_region(
         for level in intervals.lower
     }
     return {
-        **point_errors(actual, forecast, predictions.step[numbers]),
+        **point_errors(predictions.actual, forecast, predictions.step),
         **coverage,
         "pinball": metrics.mean_pinball(predictions.actual[scored], intervals.quantiles[scored]),
-        "skill_vs_naive": metrics.skill(actual, forecast, predictions.naive[numbers]),
-        "p_value": nan,
-        "origins": len(np.unique(predictions.origin[numbers])),
+        "skill_vs_naive": metrics.skill(predictions.actual, forecast, predictions.naive),
+        "origins": len(np.unique(predictions.origin)),
     }
 
 
@@ -194,32 +190,6 @@ def _groups(predictions: Predictions, by_region: bool) -> Iterator[tuple[tuple[s
         commodity = predictions.distinct_commodities[predictions.commodity_index[first]]
         region = predictions.regions[predictions.series[first]] if by_region else ALL_REGIONS
         yield (commodity, region, int(predictions.horizon[first])), numbers
-
-
-def _row(
-    predictions: Predictions,
-    numbers: Ints,
-    key: tuple[str, str, int],
-    values: Mapping[str, object],
-    run: Mapping[str, object],
-    champions: Mapping[str, str],
-) -> dict[str, object]:
-    commodity, region, horizon = key
-    target = predictions.days[predictions.origin[numbers] + horizon]
-    return {
-        **run,
-        "commodity": commodity,
-        "region_code": region,
-        "horizon_days": horizon,
-        **{
-            name: None if isinstance(value, float) and not isfinite(value) else value
-            for name, value in values.items()
-        },
-        "cells": len(numbers),
-        "from_date": target.min().item(),
-        "to_date": target.max().item(),
-        "alias": "champion" if champions.get(commodity, NAIVE) == run["model"] else None,
-    }
 
 
 @dataclass(frozen=True)
@@ -249,23 +219,21 @@ def coverage_by_half_year(
 
 
 def _half_years(predictions: Predictions, intervals: Intervals) -> Iterator[HalfYear]:
+    import pandas as pd  # not before there are predictions: a refusal answers at once
+
     number = half_year_numbers(predictions.days[predictions.origin])
     inside = (intervals.lower[LEVEL] <= predictions.actual) & (predictions.actual <= intervals.upper[LEVEL])
-    for half_year in np.unique(number):
-        rows = number == half_year
-        by_commodity = {
-            commodity: metrics.share(inside[rows & (predictions.commodity_index == index)])
-            for index, commodity in enumerate(predictions.distinct_commodities)
-            if (rows & (predictions.commodity_index == index)).any()
-        }
-        worst = max(by_commodity, key=lambda commodity: abs(by_commodity[commodity] - LEVEL))
+    columns = {"commodity": predictions.commodity_index, "origin": predictions.origin, "inside": inside}
+    for half_year, rows in pd.DataFrame(columns).groupby(number):
+        by_commodity = rows.groupby("commodity")["inside"].mean()
+        worst = int((by_commodity - LEVEL).abs().idxmax())
         yield HalfYear(
             half_year=f"{1970 + half_year // 2}-H{1 + half_year % 2}",
-            origins=len(np.unique(predictions.origin[rows])),
-            cells=int(rows.sum()),
-            coverage=metrics.share(inside[rows]),
-            worst_commodity=worst,
-            worst_coverage=by_commodity[worst],
+            origins=rows["origin"].nunique(),
+            cells=len(rows),
+            coverage=float(rows["inside"].mean()),
+            worst_commodity=predictions.distinct_commodities[worst],
+            worst_coverage=float(by_commodity[worst]),
         )
 
 

@@ -19,8 +19,9 @@ from ml.features.inputs import (
     FeatureInputs,
     define_features,
     mean_without_own,
+    pooled,
 )
-from ml.features.related_series import mean_of_rows
+from ml.features.related_series import Rows, mean_of_rows
 
 LONG_AGO = 365.0
 LARGEST_MOVE = 30  # in v
@@ -29,15 +30,11 @@ LARGEST_MOVE = 30  # in v
 def basket(inputs: FeatureInputs, days: int) -> Floats:
     """Mean r(days) / v of the other commodities in the same province."""
     scaled = np.clip(inputs.r(days) / inputs.v, -LARGEST_MOVE, LARGEST_MOVE)
-    means = np.full(scaled.shape, np.nan)
     regions = np.array(inputs.panel.regions)
-    for region in sorted(set(inputs.panel.regions)):
-        rows = np.flatnonzero(regions == region)
-        means[rows] = mean_without_own(scaled[rows])
-    return means
+    return pooled(scaled, (np.flatnonzero(regions == code) for code in np.unique(regions)), mean_without_own)
 
 
-def groups_of(panel: Panel) -> list[list[int]]:
+def groups_of(panel: Panel) -> list[Rows]:
     """Row numbers of the series of each group in each province.
 
     Groups are those of the reference list; a commodity that is not in it is a group of its own.
@@ -47,15 +44,12 @@ def groups_of(panel: Panel) -> list[list[int]]:
     for row, (commodity, region) in enumerate(panel.series):
         group = reference[commodity].group if commodity in reference else commodity
         rows_of.setdefault((group, region), []).append(row)
-    return list(rows_of.values())
+    return [np.array(rows) for rows in rows_of.values()]
 
 
 def family_mean(inputs: FeatureInputs, values: Floats) -> Floats:
     """Mean of `values` over the other commodities of the group in the province, such as its other grades."""
-    means = np.full(values.shape, np.nan)
-    for rows in groups_of(inputs.panel):
-        means[rows] = mean_without_own(values[rows])
-    return means
+    return pooled(values, groups_of(inputs.panel), mean_without_own)
 
 
 def family_move(inputs: FeatureInputs, days: int) -> Floats:
@@ -71,10 +65,7 @@ def family_gap(inputs: FeatureInputs) -> Floats:
 
 def group_move(inputs: FeatureInputs) -> Floats:
     """Mean r7 of the commodities of the same group in the same province, the series itself included."""
-    means = np.full(inputs.y.shape, np.nan)
-    for rows in groups_of(inputs.panel):
-        means[rows] = mean_of_rows(inputs.r(7)[rows])
-    return means
+    return pooled(inputs.r(7), groups_of(inputs.panel), mean_of_rows)
 
 
 def ratio(inputs: FeatureInputs) -> Floats:

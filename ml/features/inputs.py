@@ -1,6 +1,6 @@
 """What a feature is, and what all of them are computed from: log prices, their changes, national levels."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -87,10 +87,7 @@ class FeatureInputs:
 
     def mean_of_others(self, values: Floats) -> Floats:
         """Mean over the other series of the same commodity; NaN where none of them has a value."""
-        means = np.full(values.shape, np.nan)
-        for rows in self.commodity_rows:
-            means[rows] = mean_without_own(values[rows])
-        return means
+        return pooled(values, self.commodity_rows, mean_without_own)
 
     def per_commodity(self, values: Floats, pool: Callable[[Floats], Floats]) -> Floats:
         """`pool` of the (provinces, days) values of each commodity, the same in every series of it.
@@ -146,6 +143,14 @@ def usual_moves(change: Floats, seen: npt.NDArray[np.bool_]) -> Floats:
     counted = seen & np.isfinite(change)
     moved = rolling.total(np.where(counted, np.abs(change), 0.0), 180)
     return moved / np.maximum(rolling.total(counted.astype(float), 180), 1.0) + LEAST_MOVE
+
+
+def pooled(values: Floats, groups: Iterable[Rows], pool: Callable[[Floats], Floats]) -> Floats:
+    """`pool` of the (rows, days) values of each group, in its rows. `groups`: row numbers."""
+    result = np.full(values.shape, np.nan)
+    for rows in groups:
+        result[rows] = pool(values[rows])
+    return result
 
 
 def mean_without_own(values: Floats) -> Floats:

@@ -31,6 +31,7 @@ def find_related_series(panel: Panel) -> RelatedSeries:
     before = week[:, :-WEEK]
     after = week[:, WEEK:]
     count = len(panel.commodities)
+    islands = np.array([island(region) for region in panel.regions])
     leaders = np.full((count, LEADERS), -1)
     cheapest = np.full((count, LEADERS), -1)
     neighbours: list[Rows] = [np.array([], dtype=np.int64)] * count
@@ -44,22 +45,14 @@ def find_related_series(panel: Panel) -> RelatedSeries:
         for place, row in enumerate(rows):
             _put(leaders, row, rows[_best(leading[:, place], place)])
             _put(cheapest, row, lowest[lowest != row])
-            same_island = _same_island(panel, rows, row)
+            same_island = rows[(islands[rows] == islands[row]) & (rows != row)]
             most_alike = rows[_best(alike[:, place], place)]
-            known = island(panel.regions[row]) and len(same_island) >= 2
+            known = islands[row] and len(same_island) >= 2
             neighbours[row] = same_island if known else most_alike
     near = np.full((count, max([1, *(len(rows) for rows in neighbours)])), -1)
     for row, rows in enumerate(neighbours):
         _put(near, row, rows)
     return RelatedSeries(leaders, near, cheapest, _siblings(panel, week))
-
-
-def _same_island(panel: Panel, rows: Rows, row: int) -> Rows:
-    """Those of `rows`, other than `row`, whose province lies on the same island."""
-    own = island(panel.regions[row])
-    return np.array(
-        [other for other in rows if other != row and island(panel.regions[other]) == own], dtype=np.int64
-    )
 
 
 def _siblings(panel: Panel, week: Floats) -> Rows:

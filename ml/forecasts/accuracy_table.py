@@ -55,18 +55,17 @@ def write_importance(models: Mapping[str, FittedModel], run_id: str) -> int:
     shares: dict[str, float] = next((importance() for importance in importances if importance), {})
     if not shares:
         return 0
-    ordered = sorted(shares.items(), key=lambda entry: (-entry[1], entry[0]))
-    rows = [
-        {
-            "model": "price",
-            "commodity": None,
-            "feature": name,
-            "importance": share,
-            "rank": rank,
-            "run_id": run_id,
-            "measured_at": datetime.now(UTC),
-        }
-        for rank, (name, share) in enumerate(ordered, 1)
-    ]
+    rows = importance_rows("price", shares, {"run_id": run_id, "measured_at": datetime.now(UTC)})
     replace_once(IMPORTANCE, rows, f"importance {run_id}", "model = 'price'")
     return len(rows)
+
+
+def importance_rows(
+    model: str, shares: Mapping[str, float], about: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Rows of gold.feature_importance of one model, with `about` in each. `shares`: by feature."""
+    ranked = sorted(shares.items(), key=lambda entry: (-entry[1], entry[0]))
+    return [
+        {"model": model, "commodity": None, "feature": feature, "importance": share, "rank": rank, **about}
+        for rank, (feature, share) in enumerate(ranked, 1)
+    ]

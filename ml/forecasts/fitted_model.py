@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ml.data.panel import Floats, Panel
+from ml.evaluation.gate import Assessment
 from ml.forecasts.interval_widths import Margins, reference_margins
 from ml.models.forecaster import Forecaster
 
@@ -18,6 +19,17 @@ class GateResult:
 
     skill: float | None = None  # against naive, all horizons
     reason: str = NOT_EVALUATED
+
+
+def gate_results(assessment: Assessment, model: str) -> dict[str, GateResult]:
+    """Commodity -> result of the model's backtest; of naive, why it serves or why not."""
+    if model == NAIVE:
+        commodities = assessment.predictions.distinct_commodities
+        return {commodity: GateResult(0.0, assessment.summary(commodity)) for commodity in commodities}
+    return {
+        commodity: GateResult(decision.scores.skill, decision.summary)
+        for commodity, decision in assessment.decisions[model].items()
+    }
 
 
 @dataclass(frozen=True)

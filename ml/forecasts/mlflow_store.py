@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
+from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from conf.settings import REPO, settings
 
@@ -27,6 +27,9 @@ from mlflow.utils.logging_utils import disable_logging  # noqa: E402
 from ml.forecasts import model_files  # noqa: E402
 from ml.forecasts.fitted_model import Champion, FittedModel  # noqa: E402
 from ml.models.forecaster import HORIZONS  # noqa: E402
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CHAMPION = "champion"
 NEWEST = "newest"  # MLflow reserves "latest"
@@ -143,10 +146,12 @@ def log_files(folder: Path, artifact_path: str) -> None:
 
 def log_model_file(name: str, content: bytes) -> None:
     """A file of this content in the folder `model` of the active run."""
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / name
-        file.write_bytes(content)
-        mlflow.log_artifact(str(file), "model")
+    mlflow.log_stream(BytesIO(content), f"model/{name}")
+
+
+def log_plot(name: str, figure: "Figure") -> None:
+    """A figure as `name`.png in the folder `plots` of the active run."""
+    mlflow.log_figure(figure, f"plots/{name}.png", save_kwargs={"dpi": 120})
 
 
 def save_model(fitted: FittedModel) -> tuple[str, str]:

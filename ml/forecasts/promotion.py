@@ -27,7 +27,7 @@ from ml.evaluation.predictions import NAIVE, Predictions
 from ml.evaluation.scores import point_errors, scores_by_commodity
 from ml.forecasts import mlflow_store
 from ml.forecasts.accuracy_table import write_accuracy, write_importance
-from ml.forecasts.fitted_model import Champion, FittedModel, GateResult
+from ml.forecasts.fitted_model import Champion, FittedModel, gate_results
 from ml.forecasts.interval_widths import CalibratedMargins
 from ml.models.forecaster import Forecaster
 from ml.models.naive import Naive
@@ -80,9 +80,7 @@ def promote(
     mlflow_store.connect()
     before = mlflow_store.champions()
     assessment = comparison.assessment
-    passed = {
-        commodity: decision for commodity, decision in assessment.champions.items() if decision is not None
-    }
+    passed = assessment.passed
     parameters = _parameters(comparison, names)
     with mlflow_store.start_run(mlflow_store.EXPERIMENT, parameters, {"why": why}) as run_id:
         calibrations = dict(assessment.calibrations)
@@ -178,22 +176,9 @@ def fit_models(
     models = shrunk_models(comparison, models)
     return {
         name: FittedModel(
-            model, CalibratedMargins(calibrations[name]), _gate_results(comparison, name), run_id
+            model, CalibratedMargins(calibrations[name]), gate_results(comparison.assessment, name), run_id
         )
         for name, model in models.items()
-    }
-
-
-def _gate_results(comparison: Comparison, name: str) -> dict[str, GateResult]:
-    assessment = comparison.assessment
-    if name == NAIVE:
-        return {
-            commodity: GateResult(0.0, assessment.summary(commodity))
-            for commodity in assessment.predictions.distinct_commodities
-        }
-    return {
-        commodity: GateResult(decision.scores.skill, decision.summary)
-        for commodity, decision in assessment.decisions[name].items()
     }
 
 

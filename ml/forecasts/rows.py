@@ -95,7 +95,7 @@ def _period_tables(
         price = np.where(np.isfinite(price) & (price > 0), price, naive)
         margins = model.intervals(panel, horizons).at(rows)
         series, price, margins = _with_nation(panel.select(rows), price[rows], margins, nationwide)
-        yield _table(series, price, margins, model, served, horizons, issued_at)
+        yield model_rows(series, price, margins, model, served, horizons, issued_at)
 
 
 def _with_nation(
@@ -123,7 +123,7 @@ def _with_nation(
     return extended, np.vstack([price, *medians]), margins.with_medians(list(members.values()))
 
 
-def _table(
+def model_rows(
     panel: Panel,
     price: Floats,
     margins: Margins,
@@ -132,6 +132,7 @@ def _table(
     horizons: Sequence[int],
     issued_at: datetime,
 ) -> pa.Table:
+    """The forecasts of one model, series by series; a skill that is not a number is null."""
     commodities = panel.commodities
     ahead = len(horizons)
     origin = panel.days[-1]
@@ -173,7 +174,7 @@ def _table(
 
 
 def _repeat(values: Sequence[object], times: int, kind: pa.DataType | None = None) -> pa.Array:
-    return pa.array([value for value in values for _ in range(times)], kind)
+    return pa.array([value for value in values for _ in range(times)], kind, from_pandas=True)
 
 
 def region_name(code: str) -> str:

@@ -1,7 +1,8 @@
 """Daily series besides prices and weather that explain a move: pests in posts, deliveries, stocks."""
 
-from collections import defaultdict
+from collections import Counter
 from datetime import date
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,6 @@ from ml.impact.factors import ARRIVALS, COVER, DELAY, DELIVERIES, PEST, STOCK
 
 PEST_WORDS = frozenset({"hama", "wereng", "patek", "antraknosa", "ulat", "tikus", "pest"})
 PEST_PATTERN = "|".join(sorted(PEST_WORDS))
-Cells = dict[tuple[str, str | None, date], float]  # (commodity, province or None for all, day)
 
 
 def with_context(panel: Panel, root: str) -> Panel:
@@ -26,19 +26,12 @@ def with_context(panel: Panel, root: str) -> Panel:
     return panel.with_exogenous((*panel.exogenous, *series))
 
 
-def on_panel(panel: Panel, cells: Cells, empty: float) -> Floats:
-    """(series, days) the cells of each series and of its commodity in all provinces, added; else `empty`."""
-    values = np.full(panel.price.shape, empty)
-    first: date = panel.days[0].astype(date)
-    rows: dict[tuple[str, str | None], list[int]] = defaultdict(list)
-    for row, (commodity, region) in enumerate(panel.series):
-        rows[commodity, region].append(row)
-        rows[commodity, None].append(row)
-    for (commodity, place, day), value in cells.items():
-        column = (day - first).days
-        for row in rows[commodity, place] if 0 <= column < len(panel.days) else ():
-            values[row, column] = np.nan_to_num(values[row, column]) + value
-    return values
+def on_panel(panel: Panel, cells: pd.Series) -> Floats:
+    """(series, days) the values by commodity, province and day; NaN where there is none."""
+    by_day = cells.unstack()
+    by_day.columns = pd.DatetimeIndex(by_day.columns)
+    series = pd.MultiIndex.from_tuples(panel.series)
+    return np.asarray(by_day.reindex(index=series, columns=pd.DatetimeIndex(panel.days)), np.float64)
 
 
 def _pests(panel: Panel, root: str) -> list[ExogenousSeries]:
@@ -48,16 +41,17 @@ def _pests(panel: Panel, root: str) -> list[ExogenousSeries]:
         return []
     text = pc.binary_join_element_wise(pc.fill_null(posts["title"], ""), posts["content"], " ")
     mentioned = posts.filter(pc.match_substring_regex(text, PEST_PATTERN, ignore_case=True))
-    cells: Cells = defaultdict(float)
+    cells: Counter[tuple[str, str, date]] = Counter()
     for post in mentioned.to_pylist():
         words = words_of(f"{post['title'] or ''} {post['content']}")
         if not PEST_WORDS & set(words):
             continue
-        regions: set[str | None] = {name.key for name in named_in(words, region_aliases())} or {None}
-        for commodity in {name.key for name in mentions(words)} | set(post["commodities"] or ()):
-            for region in regions:
-                cells[commodity, region, post["market_date"]] += 1
-    return [ExogenousSeries(PEST, "posts a day", _since_first(panel, on_panel(panel, cells, 0.0), posts))]
+        regions = {name.key for name in named_in(words, region_aliases())} or set(panel.regions)
+        listed = {name.key for name in mentions(words)} | set(post["commodities"] or ())
+        cells.update(product(listed, regions, [post["market_date"]]))
+    index = pd.MultiIndex.from_tuples(cells, names=["commodity", "region_code", "market_date"])
+    values = np.nan_to_num(on_panel(panel, pd.Series([*cells.values()], index, dtype=float)))
+    return [ExogenousSeries(PEST, "posts a day", _since_first(panel, values, posts))]
 
 
 def _since_first(panel: Panel, values: Floats, rows: pa.Table) -> Floats:
@@ -90,11 +84,9 @@ def _deliveries(panel: Panel, root: str) -> list[ExogenousSeries]:
     mass = arrived.groupby(cell)["quantity_kg"].agg(["size", "sum"])
     mean_delay = delay.groupby([timed[name] for name in cell]).mean()
     return [
-        ExogenousSeries(DELIVERIES, "deliveries a day", on_panel(panel, mass["size"].to_dict(), np.nan)),
-        ExogenousSeries(ARRIVALS, "kg a day", on_panel(panel, mass["sum"].to_dict(), np.nan)),
-        ExogenousSeries(
-            DELAY, "hours for an hour without delay", on_panel(panel, mean_delay.to_dict(), np.nan)
-        ),
+        ExogenousSeries(DELIVERIES, "deliveries a day", on_panel(panel, mass["size"])),
+        ExogenousSeries(ARRIVALS, "kg a day", on_panel(panel, mass["sum"])),
+        ExogenousSeries(DELAY, "hours for an hour without delay", on_panel(panel, mean_delay)),
     ]
 
 
@@ -109,6 +101,6 @@ def _stocks(panel: Panel, root: str) -> list[ExogenousSeries]:
     days = known.groupby(["commodity", "region_code", "market_date"]).sum()
     cover = (days["lasting"] / days["outflow_kg"])[days["outflow_kg"] > 0]
     return [
-        ExogenousSeries(STOCK, "kg", on_panel(panel, days["quantity_kg"].to_dict(), np.nan)),
-        ExogenousSeries(COVER, "days", on_panel(panel, cover.to_dict(), np.nan)),
+        ExogenousSeries(STOCK, "kg", on_panel(panel, days["quantity_kg"])),
+        ExogenousSeries(COVER, "days", on_panel(panel, cover)),
     ]

@@ -119,13 +119,7 @@ def prices_from_moves(
 
     A horizon between two known ones is interpolated in log price; beyond the last one it is NaN.
     """
-    prices = np.full((moves.shape[1], len(horizons)), np.nan)
-    path = np.vstack([np.zeros(moves.shape[1]), moves])  # at horizon 0 nothing has moved
-    steps = np.array([0, *known])
-    for column, horizon in enumerate(horizons):
-        if horizon <= steps[-1]:
-            after = int(np.searchsorted(steps, horizon))
-            share = (horizon - steps[after - 1]) / (steps[after] - steps[after - 1])
-            move = (1 - share) * path[after - 1] + share * path[after]
-            prices[:, column] = np.exp(inputs.y[:, -1] + inputs.v[:, -1] * move)
-    return prices
+    # at horizon 0 nothing has moved
+    path = [np.interp(horizons, (0, *known), (0.0, *own), right=np.nan) for own in moves.T]
+    moved = np.array(path).reshape(-1, len(horizons))
+    return np.asarray(np.exp(inputs.y[:, -1:] + inputs.v[:, -1:] * moved))

@@ -1,6 +1,7 @@
 """One round of the sales model: column audit, evaluation under three splits, choice of a champion."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from lakehouse.reference import DEFAULT_SHOP
 from lakehouse.sales import INPUTS, predict
 from ml.data.panel import NothingToLearn
+from ml.models.parallel import ProcessBackend, run_serially
 from ml.sales.leak_audit import audit, leak_found
 from ml.sales.load import SalesRows, read_listings
 from ml.sales.splits import (
@@ -18,7 +20,6 @@ from ml.sales.splits import (
     SplitPredictions,
     permuted_r2,
     predict_split,
-    processes_for_folds,
     split_rows,
     split_scores,
 )
@@ -110,7 +111,7 @@ def evaluate(
     if leak:
         return SalesRound("", leak, None, [], leaks, {}, parameters, version)
     scores: list[dict[str, Any]] = []
-    with processes_for_folds(processes) as run:
+    with ProcessBackend(processes) if processes > 1 else nullcontext(run_serially) as run:
         for number, split in enumerate(SPLITS):
             report(20 + 23 * number, f"{split} split")
             predictions = predict_split(rows, split, folds, seed, fit, run)

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import clone
-from sklearn.model_selection import GroupKFold
+from sklearn.model_selection import GroupKFold, cross_val_predict
 from xgboost import XGBRegressor
 
 from lakehouse.sales import design
@@ -85,9 +84,8 @@ def cross_validated_r2(columns: Floats, rows: SalesRows, seed: int) -> float:
     """
     trees = XGBRegressor(n_estimators=60, max_depth=4, learning_rate=0.15, random_state=seed, n_jobs=1)
     target = np.log1p(rows.sales)
-    forecast = np.empty(len(rows))
-    for train, test in GroupKFold(FOLDS, shuffle=True, random_state=seed).split(columns, groups=rows.group):
-        forecast[test] = clone(trees).fit(columns[train], target[train]).predict(columns[test])
+    folds = GroupKFold(FOLDS, shuffle=True, random_state=seed)
+    forecast = cross_val_predict(trees, columns, target, groups=rows.group, cv=folds)
     return max(r2(target, forecast) or 0.0, -1.0)
 
 

@@ -12,11 +12,11 @@ from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import replace_once
 from lakehouse.reference import DEFAULT_SHOP
 from lakehouse.sales import model_name
+from ml.forecasts.accuracy_table import IMPORTANCE, importance_rows
 from ml.sales.evaluate import SalesRound
 
 SCORES = "gold.sales_model"
 LEAKS = "gold.sales_leaks"
-IMPORTANCE = "gold.feature_importance"
 
 
 def model_file(shop: str = DEFAULT_SHOP) -> Path:
@@ -43,11 +43,7 @@ def publish(outcome: SalesRound, run_id: str) -> None:
     write_bytes(model_file(outcome.shop), skops.io.dumps(model))
     _replace_rows(SCORES, [row | of_shop for row in outcome.scores], run_id, same_shop)
     name = model_name(outcome.shop)
-    ranked = sorted(outcome.importance.items(), key=lambda entry: (-entry[1], entry[0]))
-    shares = [
-        {"model": name, "commodity": None, "feature": feature, "importance": share, "rank": rank, **origin}
-        for rank, (feature, share) in enumerate(ranked, 1)
-    ]
+    shares = importance_rows(name, outcome.importance, origin)
     _replace_rows(IMPORTANCE, shares, run_id, f"model = '{name}'")
 
 

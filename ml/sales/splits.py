@@ -1,9 +1,6 @@
 """The candidates under three splits, side by side: rows at random, products not seen, days not seen."""
 
-import multiprocessing
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,7 +9,7 @@ import numpy.typing as npt
 from sklearn.model_selection import GroupKFold, KFold
 
 from lakehouse.sales import predict
-from ml.models.parallel import end_with_parent
+from ml.models.parallel import Backend, run_serially
 from ml.sales.load import SalesRows
 from ml.sales.stack import BASELINES, CATEGORY_MEDIAN, STACK, Folds, Model, fit_candidates
 
@@ -24,7 +21,6 @@ SEASONAL_NAIVE = "seasonal_naive"  # of a series: the last known value of the we
 NAIVE = (LAST_VALUE, SEASONAL_NAIVE)
 DRAWS = 2000  # of the bootstrap over groups
 Fit = Callable[[SalesRows], dict[str, Model]]
-Run = Callable[..., Iterable[dict[str, dict[str, Floats]]]]  # what calls a function per fold, as `map` does
 
 
 @dataclass(frozen=True)
@@ -55,25 +51,10 @@ def split_rows(rows: SalesRows, split: str, folds: int, seed: int) -> Folds:
     return list(GroupKFold(folds, shuffle=True, random_state=seed).split(every, groups=rows.group))
 
 
-@contextmanager
-def processes_for_folds(count: int) -> Iterator[Run]:
-    """What runs folds, in so many processes; with one in this process."""
-    if count == 1:
-        yield map
-        return
-    # spawn: a fork of a process that has run xgboost or Arrow threads may hang
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, context, initializer=end_with_parent)
-    try:
-        yield pool.map
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
 def predict_split(
-    rows: SalesRows, split: str, folds: int, seed: int, fit: Fit, run: Run = map
+    rows: SalesRows, split: str, folds: int, seed: int, fit: Fit, run: Backend = run_serially
 ) -> SplitPredictions | None:
-    """Fit on each fold's training rows and predict its test rows. `run`: see processes_for_folds.
+    """Fit on each fold's training rows and predict its test rows. `run`: what runs the folds.
 
     None when the rows do not allow the split. Of products not seen, those that are a copy of one trained on
     are left out.
@@ -86,7 +67,7 @@ def predict_split(
     trained = [rows.at(train) for train, _ in parts]
     left_out = [rows.at(test) for _, test in parts]
     by_fold: dict[str, list[dict[str, Floats]]] = {}
-    for forecasts_of_fold in run(partial(_predict_fold, fit), trained, left_out):
+    for forecasts_of_fold in run(partial(_predict_fold, fit), list(zip(trained, left_out, strict=True))):
         for name, columns in forecasts_of_fold.items():
             by_fold.setdefault(name, []).append(columns)
     if split == "time":
@@ -106,8 +87,9 @@ def predict_split(
     )
 
 
-def _predict_fold(fit: Fit, before: SalesRows, after: SalesRows) -> dict[str, dict[str, Floats]]:
-    """Model -> its forecast of the rows `after`; fitted on `before`."""
+def _predict_fold(fit: Fit, fold: tuple[SalesRows, SalesRows]) -> dict[str, dict[str, Floats]]:
+    """Model -> its forecast of the second rows; fitted on the first."""
+    before, after = fold
     return {name: predict(model, after.inputs, after.category) for name, model in fit(before).items()}
 
 

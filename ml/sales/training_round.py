@@ -118,15 +118,8 @@ def _record(trained: SalesRound) -> str:
         importance = [{"feature": name, "share": share} for name, share in trained.importance.items()]
         mlflow_store.log_table("importance", importance)
         if trained.scores:
-            _save_plot(trained)
+            mlflow_store.log_plot("three_splits", plot(trained))
     return str(run_id)
-
-
-def _save_plot(trained: SalesRound) -> None:
-    folder = schedule.state_folder() / "sales_plots"
-    folder.mkdir(exist_ok=True)
-    plot(trained).savefig(folder / "three_splits.png", dpi=120)
-    mlflow_store.log_files(folder, "plots")
 
 
 def summary(trained: SalesRound) -> list[str]:

@@ -1,8 +1,7 @@
 """gold.sentiment -> the daily price pressure of posts as a series of the panel."""
 
-from datetime import date
-
 import numpy as np
+import pandas as pd
 import pyarrow.compute as pc
 
 from lakehouse.io.delta import read_columns
@@ -21,14 +20,9 @@ def read_pressure(panel: Panel, root: str) -> ExogenousSeries | None:
     rows = read_columns("gold.sentiment", columns, of_commodities, root)
     if not rows:
         return None
-    first: date = panel.days[0].astype(date)
-    known_on = [(day - first).days + 1 for day in rows["market_date"].to_pylist()]
-    begin = max(min(known_on), 0)
-    value = np.full(panel.price.shape, np.nan)
-    value[:, begin : max(known_on) + 1] = 0.0
-    for subject, column, pressure in zip(
-        rows["subject"].to_pylist(), known_on, rows["pressure"].to_pylist(), strict=True
-    ):
-        if 0 <= column < len(panel.days):
-            value[panel.rows_of(subject), column] = pressure or 0.0
+    pressure = rows.to_pandas().pivot(index="subject", columns="market_date", values="pressure")
+    pressure.columns = pd.DatetimeIndex(pressure.columns) + pd.Timedelta(days=1)
+    every_day = pd.date_range(pressure.columns.min(), pressure.columns.max())
+    stated = pressure.reindex(index=panel.commodities, columns=every_day).fillna(0.0)
+    value = stated.reindex(columns=pd.DatetimeIndex(panel.days)).to_numpy(np.float64)
     return ExogenousSeries(SENTIMENT, "share, -1 to 1", value)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from conf.settings import settings
 from lakehouse.arrow import arrow_schema
@@ -20,8 +21,9 @@ from ml.evaluation.candidates import check_candidates, random_walk_test
 from ml.evaluation.fingerprint import data_fingerprint
 from ml.evaluation.gate import Assessment, assess
 from ml.evaluation.predictions import NAIVE
-from ml.forecasts.fitted_model import GateResult
-from ml.forecasts.interval_widths import CalibratedMargins, Margins, reference_margins
+from ml.forecasts.fitted_model import FittedModel, GateResult, IntervalModel, gate_results
+from ml.forecasts.interval_widths import CalibratedMargins, reference_margins
+from ml.forecasts.rows import ServedModels, model_rows
 from ml.models.forecaster import HORIZONS, scale
 from ml.models.naive import Drift, Naive
 from ml.progress import TrainingProgress
@@ -30,6 +32,12 @@ from ml.trading.bars import daily_panel
 TABLE = "gold.equity_forecasts"
 EXPERIMENT = "signal"
 LONGEST = 30  # days ahead
+TOO_SHORT = "naive serves: history is too short to evaluate a model"
+OF_SYMBOL = {
+    "commodity": "symbol",
+    "region_code": "asset_class",
+    "unit": "currency",
+}  # gold.forecasts -> here
 FIRST_DAYS = 150  # history before the first origin
 HOLDOUT = 8
 FITTED_HORIZONS = (1, 2, 3, 5, 7, 10, 14, 21, 30)
@@ -107,7 +115,7 @@ def run_round(job: str | None = None) -> tuple[str, bool, str]:
         schedule.write_note("signal", bars=bars)
         raise NothingToLearn("one day of bars is no history")
     assessment = compare(panel, progress)
-    promoted = assessment is not None and any(assessment.champions.values())
+    promoted = assessment is not None and bool(assessment.passed)
     detail = summary(panel, assessment)
     run_id = _record(panel, assessment, promoted, detail)
     rows = issue(panel, assessment, run_id)
@@ -137,9 +145,9 @@ def compare(panel: Panel, progress: TrainingProgress) -> Assessment | None:
 def summary(panel: Panel, assessment: Assessment | None) -> str:
     """How many symbols each model serves, and why."""
     if assessment is None:
-        return "naive serves: history is too short to evaluate a model"
+        return TOO_SHORT
     symbols = len(panel.series)
-    better = sum(champion is not None for champion in assessment.champions.values())
+    better = len(assessment.passed)
     if not better:
         return f"naive serves all {symbols} symbols: no model is significantly better"
     return f"{better} of {symbols} symbols are served by a model that beats naive"
@@ -147,86 +155,33 @@ def summary(panel: Panel, assessment: Assessment | None) -> str:
 
 def issue(panel: Panel, assessment: Assessment | None, run_id: str) -> int:
     """Append the forecasts of every model; returns their rows, 0 when these were issued before."""
-    horizons = np.arange(1, LONGEST + 1)
+    horizons = range(1, LONGEST + 1)
+    champions = (
+        {symbol: decision.model for symbol, decision in assessment.passed.items()} if assessment else {}
+    )
+    served = ServedModels([], champions)
+    versions = dict.fromkeys(panel.commodities, str(panel.days[-1]))
+    issued_at = datetime.now(UTC)
     tables = []
     for name, make in {NAIVE: Naive, **CANDIDATES}.items():
         model = make()
         model.fit(panel)
-        price = model.predict(panel, horizons.tolist())
-        calibration = assessment.calibrations.get(name) if assessment else None
-        margins_of = CalibratedMargins(calibration) if calibration else reference_margins
-        tables.append(_rows(panel, name, price, margins_of(panel, horizons.tolist()), assessment, run_id))
+        if assessment:
+            margins_of: IntervalModel = CalibratedMargins(assessment.calibrations[name])
+            results = gate_results(assessment, name)
+        else:
+            margins_of = reference_margins
+            results = dict.fromkeys(panel.commodities, GateResult(None, TOO_SHORT))
+        fitted = FittedModel(model, margins_of, results, run_id, versions=versions)
+        price = fitted.predict(panel, horizons)
+        margins = margins_of(panel, horizons)
+        tables.append(model_rows(panel, price, margins, fitted, served, horizons, issued_at))
     rows = pa.concat_tables(tables)
-    made_from = json.dumps([data_fingerprint(panel), sorted(CANDIDATES), _served(panel, assessment)])
-    return rows.num_rows if append_once(TABLE, rows, made_from) else 0
-
-
-def _served(panel: Panel, assessment: Assessment | None) -> dict[str, str]:
-    """Symbol -> model that serves."""
-    champions = assessment.champions if assessment else {}
-    served = {symbol: champions.get(symbol) for symbol in panel.commodities}
-    return {symbol: decision.model if decision else NAIVE for symbol, decision in served.items()}
-
-
-def _gate_result(symbol: str, model: str, assessment: Assessment | None) -> GateResult:
-    if assessment is None:
-        return GateResult(None, "naive serves: history is too short to evaluate a model")
-    if model == NAIVE:
-        return GateResult(0.0, assessment.summary(symbol))
-    decision = assessment.decisions.get(model, {}).get(symbol)
-    return GateResult(decision.scores.skill, decision.summary) if decision else GateResult()
-
-
-def _rows(
-    panel: Panel,
-    model: str,
-    price: Floats,
-    margins: Margins,
-    assessment: Assessment | None,
-    run_id: str,
-) -> pa.Table:
-    """The rows of one model; a series without a forecast of its own has none."""
-    served = _served(panel, assessment)
-    issued_at = datetime.now(UTC)
-    origin = panel.days[-1].astype(object)
-    rows = []
-    for number, symbol in enumerate(panel.commodities):
-        result = _gate_result(symbol, model, assessment)
-        about = {
-            "symbol": symbol,
-            "asset_class": panel.regions[number],
-            "currency": panel.units[number],
-            "issued_at": issued_at,
-            "origin_date": origin,
-            "model": model,
-            "champion": served[symbol] == model,
-            "model_version": origin.isoformat(),
-            "run_id": run_id,
-            "data_version": panel.source.get("version"),
-            "skill_vs_naive": None if result.skill is None or result.skill != result.skill else result.skill,
-            "gate_reason": result.reason,
-        }
-        rows += [
-            about | _forecast(panel, float(price[number, nth]), margins, number, nth)
-            for nth in range(LONGEST)
-            if np.isfinite(price[number, nth]) and price[number, nth] > 0
-        ]
-    return pa.Table.from_pylist(rows, schema=arrow_schema(contracts()[TABLE]))
-
-
-def _forecast(panel: Panel, price: float, margins: Margins, row: int, nth: int) -> dict[str, object]:
-    """The columns of one horizon."""
-    half_80, half_95 = margins.half_80[row, nth], margins.half_95[row, nth]
-    return {
-        "target_date": (panel.days[-1] + nth + 1).astype(object),
-        "horizon_days": nth + 1,
-        "price": price,
-        "lower_80": price * float(np.exp(-half_80)),
-        "upper_80": price * float(np.exp(half_80)),
-        "lower_95": price * float(np.exp(-half_95)),
-        "upper_95": price * float(np.exp(half_95)),
-        "confidence": float(np.clip(margins.confidence[row, nth], 0, 1)),
-    }
+    rows = rows.rename_columns([OF_SYMBOL.get(name, name.removesuffix("_idr")) for name in rows.column_names])
+    rows = rows.filter((pc.field("price") > 0) & pc.is_finite(pc.field("price")))
+    schema = arrow_schema(contracts()[TABLE])
+    made_from = json.dumps([data_fingerprint(panel), sorted(CANDIDATES), champions])
+    return rows.num_rows if append_once(TABLE, rows.select(schema.names).cast(schema), made_from) else 0
 
 
 def _record(panel: Panel, assessment: Assessment | None, promoted: bool, detail: str) -> str:

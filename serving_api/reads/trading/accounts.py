@@ -116,7 +116,6 @@ def dashboard_of(snapshots: Snapshots, account: str, under_way: Sequence[Mapping
     equity = row["cash"] + sum(held["market_value"] for held in positions)
     pnl = equity - settings().trading.initial_balance
     is_today = row["trading_day"] is not None and row["trading_day"] >= today()
-    trades = performance([exact(net) for net in row["closed_trades"]])
     held = held_row(row["bought"], state.prices)
     limits = limits_in_force()
     return {
@@ -132,7 +131,7 @@ def dashboard_of(snapshots: Snapshots, account: str, under_way: Sequence[Mapping
         "trades_today": state.accepted_today,
         "daily_pnl": round(equity - row["day_open_equity"], 2) if is_today else 0.0,
         "performance": {
-            **trades.numbers(),
+            **performance([exact(net) for net in row["closed_trades"]]),
             "total_pnl": round(sum(row["closed_trades"]), 2),
         },
         "limits": {name: as_number(value) for name, value in vars(limits).items()},

@@ -58,7 +58,7 @@ def test_order_fills_at_the_next_open_with_costs() -> None:
     assert sale.pnl == Decimal("259.87") - Decimal("220.11") - Decimal("0.26")
     assert held.cash == held.equity == Decimal("10039.28")
     assert held.closed_trades == [Decimal("39.28")]
-    assert performance(held.closed_trades).win_rate == 1
+    assert performance(held.closed_trades)["win_rate"] == 1
 
 
 def test_order_is_not_filled_by_the_bar_that_it_was_decided_at() -> None:

@@ -10,23 +10,23 @@ from lakehouse.trading.performance import performance, wilson
 def test_figures_of_trades_equal_those_by_hand():
     """Two wins of 30 and 20, a loss of 10, and a tie, which counts as a loss."""
     closed = performance([Decimal(amount) for amount in ("30.00", "-10.00", "0.00", "20.00")])
-    assert (closed.total_trades, closed.win_rate) == (4, 0.5)
-    assert (closed.average_profit, closed.average_loss) == (Decimal("25.00"), Decimal("-5.00"))
-    assert (closed.payoff, closed.expectancy) == (5.0, Decimal("10.00"))
-    assert (closed.best_trade, closed.worst_trade) == (Decimal("30.00"), Decimal("-10.00"))
-    assert closed.win_rate_low == pytest.approx(0.15003898915214953, abs=1e-12)
-    assert closed.win_rate_high == pytest.approx(0.8499610108478505, abs=1e-12)
+    assert (closed["total_trades"], closed["win_rate"]) == (4, 0.5)
+    assert (closed["average_profit"], closed["average_loss"]) == (25.0, -5.0)
+    assert (closed["payoff"], closed["expectancy"]) == (5.0, 10.0)
+    assert (closed["best_trade"], closed["worst_trade"]) == (30.0, -10.0)
+    assert closed["win_rate_low"] == pytest.approx(0.15003898915214953, abs=1e-12)
+    assert closed["win_rate_high"] == pytest.approx(0.8499610108478505, abs=1e-12)
 
 
 def test_what_no_trade_shows_is_null():
     nothing = performance([])
-    assert nothing.total_trades == 0 and set(nothing.numbers().values()) == {0, None}
+    assert nothing["total_trades"] == 0 and set(nothing.values()) == {0, None}
     won = performance([Decimal("1.00")])
-    assert won.average_loss is None and won.payoff is None and won.expectancy == 1
+    assert won["average_loss"] is None and won["payoff"] is None and won["expectancy"] == 1
     lost = performance([Decimal("-1.00")])
-    assert lost.average_profit is None and lost.payoff is None and lost.win_rate == 0
+    assert lost["average_profit"] is None and lost["payoff"] is None and lost["win_rate"] == 0
     tie = performance([Decimal("1.00"), Decimal("0.00")])
-    assert tie.payoff is None, "a mean loss of zero divides nothing"
+    assert tie["payoff"] is None, "a mean loss of zero divides nothing"
 
 
 @pytest.mark.parametrize(

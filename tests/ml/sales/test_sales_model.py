@@ -18,6 +18,7 @@ from conf.settings import REPO, child_environment, settings
 from lakehouse.io.delta import open_table
 from lakehouse.sales import INPUTS, TRUSTED, conformal_interval, design, predict
 from ml.data.panel import NothingToLearn
+from ml.models.parallel import ProcessBackend
 from ml.sales.evaluate import SalesRound, choose_champion, evaluate, train_sales
 from ml.sales.leak_audit import audit, leak_found
 from ml.sales.load import SalesRows, connected_groups, read_listings, sales_rows
@@ -25,7 +26,6 @@ from ml.sales.publish import model_file, publish
 from ml.sales.splits import (
     are_copies,
     predict_split,
-    processes_for_folds,
     r2,
     split_rows,
     split_scores,
@@ -258,7 +258,7 @@ def test_folds_fitted_in_processes_give_the_forecasts_of_one_process():
     rows = sales_rows(shop_columns(3, 60))
     fit = partial(fit_candidates, folds=FOLDS, seed=1, quick=True)
     alone = predict_split(rows, "grouped", FOLDS, 1, fit)
-    with processes_for_folds(2) as run:
+    with ProcessBackend(2) as run:
         together = predict_split(rows, "grouped", FOLDS, 1, fit, run)
     assert alone and together and set(together.forecasts) == set(alone.forecasts) >= {*MEMBERS}
     assert all(
