@@ -91,7 +91,7 @@ def _detect_seed(
 def detectors(
     prices: Prices, idr: np.ndarray, faults: list[PriceFault], thresholds: Thresholds, first: int, stop: int
 ) -> dict[str, Figures]:
-    """Detector or combination of detectors -> its figures on one panel."""
+    """Detector -> its figures on one panel."""
     since = max(first - WARM_DAYS, 0)
     flags: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(idr.shape, dtype=bool))
     for nth, reports in enumerate(panel_reports(prices, idr, since, stop)):
@@ -103,10 +103,6 @@ def detectors(
             "isolation_forest": forest,
             "dbscan": detection.dbscan,
             "naive_forecast": rare,
-            "residual_or_forest": detection.alarms | forest,
-            "residual_or_dbscan": detection.alarms | detection.dbscan,
-            "residual_and_another": detection.alarms
-            & (forest | detection.dbscan | rare | detection.scores.hard),
         }
         for name, flag in detected.items():
             flags[name][since:stop, nth] = flag

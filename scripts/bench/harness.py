@@ -77,11 +77,9 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
     return dict(zip(("p50", "p95", "p99", "max"), reached, strict=True))
 
 
-def in_milliseconds(seconds: Sequence[float], *parts: int) -> dict[str, float]:
-    """Percentiles of durations: p50_ms and so on."""
-    return {
-        f"p{part}_ms": round(1000 * float(np.percentile(seconds, part, method="higher")), 2) for part in parts
-    }
+def in_milliseconds(seconds: Sequence[float]) -> dict[str, float]:
+    """Percentiles of durations."""
+    return percentiles([1000 * duration for duration in seconds])
 
 
 def flat(figures: Mapping[str, object], prefix: str = "") -> list[tuple[str, str]]:

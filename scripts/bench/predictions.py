@@ -14,7 +14,7 @@ from lakehouse.contracts.contract import contracts
 from lakehouse.reference import commodities, provinces
 from scripts.bench.api_lake import write
 from scripts.bench.api_load import api_only, durations_of, load
-from scripts.bench.harness import percentiles, temporary_stack
+from scripts.bench.harness import in_milliseconds, temporary_stack
 
 MEANS = (
     "one worker, load generator on the same machine, a lake for this bench only; "
@@ -71,9 +71,7 @@ def write_issue(root: str, issued_at: datetime) -> int:
 
 def time_requests(url: str, path: str, bodies: list[bytes]) -> dict[str, float]:
     """Percentiles, in milliseconds, of requests sent one after the other."""
-    return percentiles(
-        [1000 * seconds for seconds in durations_of((f"{url}{path}", body) for body in bodies)]
-    )
+    return in_milliseconds(durations_of((f"{url}{path}", body) for body in bodies))
 
 
 def price_walk(days: int) -> list[dict[str, object]]:

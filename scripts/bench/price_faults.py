@@ -136,7 +136,6 @@ def _draw(
         "shift": (7, 22),
         "ramp": (8, 15),
         "coordinated": (1, 4),
-        "frozen": (14, 29),
         "lasting": (30, 31),
     }.get(kind, (1, 2))
     begin = int(random.integers(first, stop))
@@ -158,8 +157,6 @@ def _factors(fault: PriceFault, random: np.random.Generator, clean: np.ndarray) 
         return np.array([random.uniform(2.5, 6.0) ** sign])
     if fault.kind == "ramp":
         return np.asarray((1 + random.uniform(0.015, 0.04)) ** (sign * np.arange(1, days + 1)))
-    if fault.kind == "frozen":
-        return np.asarray(series[0] / series)
     if fault.kind == "swap":
         other = clean[fault.first, random.integers(clean.shape[1]), fault.provinces[0]] / series
         return other if abs(np.log(other[0])) >= np.log(LEAST_CHANGE) else None

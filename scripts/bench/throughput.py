@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -17,9 +16,8 @@ from scripts.bench.harness import ENGINES, Usage, broker_only, run_module, with_
 from scripts.stack.throwaway import Stack
 
 MEANS = (
-    "events/s from Kafka into validated Delta tables; steady: after a warm-up of as many events, "
-    "cold: including the start of the process; CPU of all processes, broker and start included; "
-    "PSS: largest sum"
+    "events/s from Kafka into validated Delta tables; steady: after a warm-up of as many events; "
+    "CPU of all processes, broker and start included; PSS: largest sum"
 )
 LUMBUNG = "rules, statistics, duplicates, bronze + silver + quarantine + gold; exactly once"
 # What each does with an event and promises after a crash; all write Delta tables.
@@ -35,10 +33,9 @@ PEERS = {"naive": "naive", "delta_rs": "peer_delta_rs", "bytewax": "peer_bytewax
 
 @dataclass(frozen=True)
 class Run:
-    """One run over all events. `rate`: events/s after the warm-up; `seconds`: with the start."""
+    """One run over all events. `rate`: events/s after the warm-up."""
 
     rate: float
-    seconds: float
     usage: Usage
 
 
@@ -50,8 +47,7 @@ def measure(events: int = 1_000_000) -> dict[str, object]:
 def compare(shape: str, events: int, warm_up_events: int) -> dict[str, object]:
     """Figures of all over the same events, one after the other. `shape`: of `event_shapes.SHAPES`.
 
-    `steady`: events after the warm-up. `cold`: all events, with the process start. Raises RuntimeError when a
-    table lacks rows.
+    `steady`: events after the warm-up. Raises RuntimeError when a table lacks rows.
     """
     with broker_only() as stack:
         run_module(stack, "scripts.bench.events", str(events), shape)
@@ -79,11 +75,6 @@ def figures(runs: Mapping[str, Run], events: int) -> dict[str, object]:
             engine: {name: round(runs[engine].rate / runs[name].rate, 2) for name in peers}
             for engine in ENGINES
         },
-        "cold_events_per_second": {name: round(events / run.seconds) for name, run in runs.items()},
-        "cold_ratio_to": {
-            engine: {name: round(runs[name].seconds / runs[engine].seconds, 2) for name in peers}
-            for engine in ENGINES
-        },
         "cpu_us_per_event": {
             name: round(run.usage.cpu_seconds / events * 1e6, 1) for name, run in runs.items()
         },
@@ -94,11 +85,9 @@ def figures(runs: Mapping[str, Run], events: int) -> dict[str, object]:
 
 def timed(stack: Stack, module: str, argument: str, table: str, warm_up_events: int) -> Run:
     """Run the module; its rate is that of the commits of `table`, see `steady_rate`."""
-    started = time.monotonic()
     with Usage(os.getpid(), without_root=True) as usage:
         run_module(stack, module, argument)
-        seconds = time.monotonic() - started
-    return Run(steady_rate(table, warm_up_events), seconds, usage)
+    return Run(steady_rate(table, warm_up_events), usage)
 
 
 def checked_outcomes(stack: Stack, sent: int) -> dict[str, int]:

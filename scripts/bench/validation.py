@@ -2,7 +2,6 @@
 
 import copy
 import statistics
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -100,13 +99,11 @@ def measure(seeds: tuple[int, ...] = SEEDS) -> dict[str, Any]:
             "days": f"{trial.prices.days[trial.first]} to {trial.prices.days[-1]}",
             "series_days": int(judged.sum()),
             "series_days_on_thin_days": int(judged[trial.thin[trial.first :]].sum()),
-            "as_published": measure_published(trial),
             **_run_seeds(measure_faults, trial, seeds, rate, kinds),
             **_run_seeds(measure_lasting, trial, seeds[:2]),
         }
         if name == "panel_harga":
             figures[name] |= _run_seeds(measure_shock, trial, seeds[:2])
-            figures[name]["frozen_events"] = _run_seeds(measure_frozen, trial, seeds[:1])
             seed_policy = Trial.of(trial.prices, {**knobs, "policy": "seed"})
             figures[name]["seed_policy"] = _run_seeds(
                 measure_faults, seed_policy, seeds[:1], HEADLINE_RATE, kinds
@@ -118,10 +115,7 @@ def measure(seeds: tuple[int, ...] = SEEDS) -> dict[str, Any]:
 def measure_faults(trial: Trial, seed: int, rate: float, kinds: tuple[str, ...]) -> Figures:
     """Figures of one seed on arrival of the prices (`on_arrival`) and after the close of their day."""
     idr, faults = inject(trial.prices, rate, kinds, trial.first, trial.stop, seed)
-    started = time.process_time()
     outcome = trial.replay(idr)
-    seconds = time.process_time() - started
-    judged = int(np.isfinite(idr[trial.first :]).sum())
     closed = score(alarms(outcome.closed), faults)
     on_arrival = score(alarms(outcome.on_arrival), faults)
     return {
@@ -132,7 +126,6 @@ def measure_faults(trial: Trial, seed: int, rate: float, kinds: tuple[str, ...])
         "unit_errors_named": _share_named(outcome.unit_error, faults),
         **{f"on_arrival.{name}": value for name, value in _false_alarms(trial, on_arrival).items()},
         "on_arrival.recall": on_arrival.recall,
-        "cpu_milliseconds_a_row": 1000 * seconds / judged,
         "faults": len(faults),
     }
 
@@ -188,44 +181,16 @@ def measure_lasting(trial: Trial, seed: int) -> Figures:
     }
 
 
-def measure_frozen(trial: Trial, seed: int) -> Figures:
-    """Prices repeated for 14 to 28 days: share of faults refused.
-
-    A repeated price shows no fault, so none should be refused; `stale_price` needs 60 days.
-    """
-    idr, faults = inject(trial.prices, HEADLINE_RATE, ("frozen",), trial.first, trial.stop, seed)
-    return {"refused": score(alarms(trial.replay(idr).closed), faults).recall}
-
-
-def measure_published(trial: Trial) -> Figures:
-    """Alarms of the panel as published, refusals that no later day released, the longest run of refusals."""
-    outcome = trial.replay(trial.prices.idr)
-    reported = np.isfinite(trial.prices.idr[trial.first :])
-    closed, final = outcome.closed[trial.first :], outcome.final[trial.first :]
-    series = [
-        closed[reported[:, commodity, place], commodity, place]
-        for commodity, place in np.argwhere(closed.any(axis=0)).tolist()
-    ]
-    return {
-        "alarms": len(alarms(closed)),
-        "refused_per_1000": round(1000 * float(closed.sum() / reported.sum()), 3),
-        "never_released_per_1000": round(1000 * float(final.sum() / reported.sum()), 3),
-        "longest_run_of_refusals_days": max((longest_run(flags) for flags in series), default=0),
-    }
-
-
 def _measure_markets(seed: int, knobs: Mapping[str, object]) -> Figures:
     """Figures of the simulated markets of one seed."""
     panel = market_panel(seed)
     trial = Trial.of(panel.prices, knobs)
     within = panel.shock.copy()
     within[: trial.first] = False
-    published = measure_published(trial)
     return {
         **measure_faults(trial, seed, GROSS_RATE, GROSS_KINDS),
         **measure_lasting(trial, seed),
         **_shock_figures(trial.replay(panel.prices.idr), within, within),
-        **{f"as_simulated.{name}": value for name, value in published.items()},
         "series_days": float(np.isfinite(panel.prices.idr[trial.first :]).sum()),
     }
 

@@ -1,7 +1,7 @@
 """Alerts over Panel Harga: false alarms and flaps of the rules, and the backtest of the risk model."""
 
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -60,20 +60,15 @@ def daily_prices(panel: Panel, commodity: str) -> pa.Table:
 
 
 def measure() -> dict[str, object]:
-    """Figures of all rules together and of each, of the risk model, and seconds that one commodity takes."""
+    """Figures of all rules together and of each, and of the risk model."""
     panel = read_files(settings().shared / FOLDER)
     alerts: list[Alert] = []
-    seconds = []
     for commodity in panel.distinct_commodities:
-        rows = chosen_rows(daily_prices(panel, commodity))
-        began = time.perf_counter()
-        alerts += price_alerts(rows, settings().alerts.levels)
-        seconds.append(time.perf_counter() - began)
+        alerts += price_alerts(chosen_rows(daily_prices(panel, commodity)), settings().alerts.levels)
     kinds = day_kinds(panel)
     rules = sorted({alert["rule"] for alert in alerts})
     return {
         "series_days": {kind: int(np.isfinite(panel.price[:, days]).sum()) for kind, days in kinds.items()},
-        "seconds_per_commodity": round(float(np.mean(seconds)), 3),
         "all_rules": figures(alerts, panel, kinds),
         **{rule: figures([each for each in alerts if each["rule"] == rule], panel, kinds) for rule in rules},
         **risk_figures(panel),
@@ -93,7 +88,6 @@ def day_kinds(panel: Panel) -> dict[str, Flags]:
 def figures(alerts: Sequence[Alert], panel: Panel, kinds: dict[str, Flags]) -> dict[str, object]:
     """Numbers of some alerts; `kinds`: days that false alarms are counted on."""
     active = [alert for alert in alerts if alert["active_at"] is not None]
-    outcomes = [alert["outcome_pct"] for alert in active if alert["outcome_pct"] is not None]
     fell_back = [alert for alert in active if (alert["outcome_pct"] or 0.0) <= FELL_BACK_PCT]
     per_1000 = {}
     for kind, is_kind in kinds.items():
@@ -101,13 +95,7 @@ def figures(alerts: Sequence[Alert], panel: Panel, kinds: dict[str, Flags]) -> d
         count = sum(local_day(alert["active_at"]) in days for alert in fell_back)
         observed = int(np.isfinite(panel.price[:, is_kind]).sum())
         per_1000[f"false_alarms_per_1000_{kind}"] = round(1000 * count / max(observed, 1), 3)
-    return {
-        "states": dict(Counter(alert["state"] for alert in alerts)),
-        "active_per_1000": round(1000 * len(active) / int(np.isfinite(panel.price).sum()), 3),
-        **per_1000,
-        "flaps": flaps(active),
-        "median_outcome_pct": round(float(np.median(outcomes)), 2),
-    }
+    return {**per_1000, "flaps": flaps(active)}
 
 
 def local_day(begin: datetime) -> Any:

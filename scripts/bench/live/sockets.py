@@ -1,21 +1,21 @@
 """A thousand WebSockets on one API: how late a message arrives, with one client that reads nothing."""
 
 import asyncio
-import base64
-import os
 import socket
 import time
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 from functools import partial
-from typing import cast
 from urllib.parse import urlsplit
 
 import uvloop
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from scripts.bench.api_lake import PriceCommits, write_live
 from scripts.bench.api_load import LIVE, api_only, client
-from scripts.bench.harness import Usage, percentiles, temporary_stack
+from scripts.bench.harness import Usage, in_milliseconds, temporary_stack
 from scripts.stack.ports import holders
 from scripts.stack.throwaway import Stack
 
@@ -27,23 +27,6 @@ MEANS = (
 COMMODITY = "cabai-rawit-merah"
 PATH = f"/ws/prices?commodity={COMMODITY}"
 SETTLING_SECONDS = 12.0  # until every client is connected
-TEXT = 0x81  # a frame with the whole of a text (RFC 6455, 5.2)
-PING = 0x89
-PONG = b"\x8a\x80\x00\x00\x00\x00"
-
-
-def handshake(host: str, port: int) -> bytes:
-    """The request that opens a WebSocket."""
-    key = base64.b64encode(os.urandom(16)).decode()
-    lines = (
-        f"GET {PATH} HTTP/1.1",
-        f"Host: {host}:{port}",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        f"Sec-WebSocket-Key: {key}",
-        "Sec-WebSocket-Version: 13",
-    )
-    return "\r\n".join((*lines, "", "")).encode()
 
 
 def seconds_of(text: bytes, name: bytes) -> float:
@@ -52,73 +35,32 @@ def seconds_of(text: bytes, name: bytes) -> float:
     return datetime.fromisoformat(text[begin : text.index(b'"', begin)].decode()).timestamp()
 
 
-class Watcher(asyncio.Protocol):
-    """A WebSocket that notes when each update arrives; what they say is read when the load is over.
+async def watch(connection: ClientConnection, arrivals: list[tuple[float, bytes]]) -> None:
+    """Note when each update arrives; what they say is read when the load is over.
 
     1,000 of them share one core with the server: a reader that decodes at once would measure itself.
     """
-
-    def __init__(self, request: bytes, arrivals: list[tuple[float, bytes]]) -> None:
-        self._request = request
-        self._arrivals = arrivals
-        self._buffer = b""
-        self._transport: asyncio.Transport
-        self.is_open = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Shake hands."""
-        self._transport = cast(asyncio.Transport, transport)
-        self._transport.write(self._request)
-
-    def data_received(self, data: bytes) -> None:
-        """Note the frames that are complete, and answer pings."""
-        now = time.time()
-        self._buffer += data
-        if not self.is_open:
-            head, end, rest = self._buffer.partition(b"\r\n\r\n")
-            if not end:
-                return
-            self.is_open = b" 101 " in head.split(b"\r\n")[0]
-            self._buffer = rest
-        while frame := first_frame(self._buffer):
-            first, body, self._buffer = frame
-            if first == PING:
-                self._transport.write(PONG)
-            elif first == TEXT and b'"price_update"' in body:
-                self._arrivals.append((now, body))
-
-    def close(self) -> None:
-        """End the connection."""
-        self._transport.close()
-
-
-def first_frame(data: bytes) -> tuple[int, bytes, bytes] | None:
-    """(first byte, body, what follows) of a frame of a server; None while it is not complete."""
-    if len(data) < 4:
-        return None
-    begin, length = (4, int.from_bytes(data[2:4])) if data[1] == 126 else (2, data[1])
-    end = begin + length
-    return (data[0], data[begin:end], data[end:]) if len(data) >= end else None
+    with suppress(ConnectionClosed):
+        while True:
+            body = await connection.recv(decode=False)
+            if b'"price_update"' in body:
+                arrivals.append((time.time(), body))
 
 
 async def watch_all(host: str, port: int, clients: int, until: float) -> list[tuple[float, float]]:
     """(seconds since `ts`, seconds since the price's time) of each update that the clients received.
 
-    Raises RuntimeError when a handshake was refused.
+    One more client reads nothing. Raises InvalidHandshake when a client was refused.
     """
     arrivals: list[tuple[float, bytes]] = []
-    watchers = [Watcher(handshake(host, port), arrivals) for _ in range(clients)]
-    connect = asyncio.get_running_loop().create_connection
-    for number in range(clients):
-        await connect(partial(watchers.__getitem__, number), host, port)
-        if number % 50 == 49:
-            await asyncio.sleep(0.05)  # a backlog of connections is limited
-    await asyncio.sleep(until - time.time())
-    refused = sum(not watcher.is_open for watcher in watchers)
-    for watcher in watchers:
-        watcher.close()
-    if refused:
-        raise RuntimeError(f"{refused} of {clients} handshakes were refused")
+    open_one = partial(connect, f"ws://{host}:{port}{PATH}", compression=None, ping_interval=None)
+    unread = open_one(sock=socket_of_small_buffer(host, port), max_queue=1, close_timeout=1)
+    async with asyncio.TaskGroup() as watching, AsyncExitStack() as connections:
+        await connections.enter_async_context(unread)
+        for _ in range(clients):
+            connection = await connections.enter_async_context(open_one())
+            watching.create_task(watch(connection, arrivals))
+        await asyncio.sleep(until - time.time())
     return [(now - seconds_of(body, b"ts"), now - seconds_of(body, b"event_time")) for now, body in arrivals]
 
 
@@ -161,7 +103,7 @@ def loaded(stack: Stack, url: str, clients: int, per_second: float, seconds: flo
     """The figures of an API that runs."""
     host = urlsplit(url).hostname or "127.0.0.1"
     until = time.time() + SETTLING_SECONDS + seconds
-    with ProcessPoolExecutor(2) as pool, socket_without_reader(host, stack.api_port):
+    with ProcessPoolExecutor(2) as pool:
         watching = pool.submit(generate, host, stack.api_port, clients, until)
         time.sleep(SETTLING_SECONDS)
         with Usage(api_pid(stack)) as usage:
@@ -173,21 +115,20 @@ def loaded(stack: Stack, url: str, clients: int, per_second: float, seconds: flo
         "commits": commits,
         "messages": len(delays),
         "messages_due": commits * clients,
-        "message_ms": percentiles([1000 * message for message, _ in delays]),
-        "commit_ms": percentiles([1000 * commit for _, commit in delays]),
+        "message_ms": in_milliseconds([message for message, _ in delays]),
+        "commit_ms": in_milliseconds([commit for _, commit in delays]),
         "requests_per_second": round(len(durations) / seconds),
-        "request_ms": percentiles([1000 * duration for duration in durations]),
+        "request_ms": in_milliseconds(durations),
         "cpu_percent_of_a_core": round(100 * usage.cpu_seconds / seconds, 1),
     }
 
 
-def socket_without_reader(host: str, port: int) -> socket.socket:
-    """A client that shakes hands and then reads nothing."""
-    silent = socket.socket()
-    silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-    silent.connect((host, port))
-    silent.sendall(handshake(host, port))
-    return silent
+def socket_of_small_buffer(host: str, port: int) -> socket.socket:
+    """A connection that takes little beyond what is read."""
+    small = socket.socket()
+    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    small.connect((host, port))
+    return small
 
 
 def api_pid(stack: Stack) -> int:

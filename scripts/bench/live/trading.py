@@ -26,7 +26,7 @@ from lakehouse.trading.signal_rows import signal_rows
 from lakehouse.trading.signals import Series
 from scripts.bench.api_lake import write
 from scripts.bench.api_load import load
-from scripts.bench.harness import percentiles, temporary_stack
+from scripts.bench.harness import in_milliseconds, percentiles, temporary_stack
 from scripts.stack.throwaway import Stack
 
 MEANS = (
@@ -187,6 +187,6 @@ def measure(symbols: int = 500, rounds: int = 8, sockets: int = 50, seconds: flo
             delays = signal_seconds(stack, bars, rounds)
             figures: dict[str, object] = {
                 "symbols": symbols,
-                "signal_ms": percentiles([1000 * delay for delay in delays[1:]]),
+                "signal_ms": in_milliseconds(delays[1:]),
             }
             return figures | asyncio.run(under_load(stack, list(bars), sockets, seconds))
