@@ -74,7 +74,8 @@ class SilentSeries(BatchJob):
         rows: list[Row] = []
         reported: dict[tuple[str, str], datetime] = {}
         for source in SOURCES:
-            by_series = news_by_series(source, news)
+            sql = NEWS_SQL.format(series_id=source.series_id)
+            by_series = run_sql(sql, {"new_rows": news.of(source.table)}).to_pylist()
             rows += self._refreshed(source, current, by_series, upto)
             reported |= {
                 (source.series_kind, row["series_id"]): row["reported_at"]
@@ -104,8 +105,9 @@ class SilentSeries(BatchJob):
         rows = [row for key, row in known.items() if key not in changed]
         counts = ((key, events[key], 0) for key in changed)
         for group in chunks(counts, EVENTS_AT_ONCE):
-            history = _history(source, {key: changed[key] for key in group}, upto)
-            rows += with_clocks({source.table: history}, [], upto).to_pylist()
+            lasts = {key: changed[key] for key in group}
+            learned = with_clocks({source.table: _history(source, lasts, upto)}, [], upto).to_pylist()
+            rows += [row for row in learned if (row["series_id"], row["replayed"]) in lasts]
         return rows
 
 
@@ -140,13 +142,6 @@ def silence_key(row: Row) -> tuple[Any, ...]:
     return row["series_kind"], row["series_id"], row["replayed"], row["last_event_time"]
 
 
-def news_by_series(source: SeriesTable, news: News) -> list[Row]:
-    """Events, their first times and newest event of each series in the batches."""
-    sql = NEWS_SQL.format(series_id=source.series_id)
-    rows: list[Row] = run_sql(sql, {"new_rows": news.of(source.table)}).to_pylist()
-    return rows
-
-
 def _advance(current: dict[SeriesId, Row], news: list[Row]) -> dict[SeriesId, datetime]:
     """Series to learn again -> their last event time; the last event of the others is moved on in `current`.
 
@@ -176,20 +171,14 @@ def order(last: Row) -> tuple[Any, ...]:
 
 
 def _history(source: SeriesTable, changed: dict[SeriesId, datetime], upto: datetime) -> pa.Table:
-    """Rows of the changed series, in their 28 days and on the day of the last event."""
-    dataset = open_table(source.table).to_pyarrow_dataset()
+    """Rows with the ids of the changed series, replayed and live ones, in the days that these read."""
     ids = sorted({series_id for series_id, _ in changed})
     since = min(start_of_day(last) - WINDOW for last in changed.values())
     span = (pc.field("event_time") >= since) & (pc.field("event_time") <= max(changed.values()))
     of_series = pc.field(source.series_id).isin(ids) & (pc.field("ingested_at") <= upto)
     wanted = pc.field("market_month").isin(months(list(changed.values()))) & of_series & span
     columns = [source.series_id, "region_code", "source", "event_time"]
-    rows = dataset.to_table(columns=columns, filter=wanted)
-    replayed = pc.starts_with(rows["source"], "file:")
-    both = pc.binary_join_element_wise(rows[source.series_id], replayed.cast(pa.string()), "|")
-    return rows.filter(
-        pc.is_in(both, pa.array([f"{series_id}|{str(replay).lower()}" for series_id, replay in changed]))
-    )
+    return open_table(source.table).to_pyarrow_dataset().to_table(columns=columns, filter=wanted)
 
 
 def months(lasts: list[datetime]) -> list[str]:
