@@ -190,8 +190,7 @@ def verifications(signals: Sequence[Row], upto: datetime, moods: Counts) -> Iter
     """Of these signals (`signal_id`) as they are stored, from the stored bars and the sentiment."""
     if not signals:
         return
-    ids = {row["signal_id"] for row in signals}
-    stored = stored_signals(signals, ids)
+    stored = stored_signals(signals)
     first: dict[SymbolInterval, datetime] = {}
     for row in stored:
         first[key_of(row)] = min(row["bar_time"], first.get(key_of(row), row["bar_time"]))
@@ -205,11 +204,11 @@ def verifications(signals: Sequence[Row], upto: datetime, moods: Counts) -> Iter
     yield Change(VERIFICATIONS, rows, is_added=True)
 
 
-def stored_signals(signals: Sequence[Row], ids: set[str]) -> list[Row]:
+def stored_signals(signals: Sequence[Row]) -> list[Row]:
     """The stored rows of these signals."""
     rows = cached_table(SIGNALS).to_pyarrow_dataset()
     times = [row["bar_time"] for row in signals if "bar_time" in row]
-    condition = pc.field("signal_id").isin(sorted(ids))
+    condition = pc.field("signal_id").isin(sorted({row["signal_id"] for row in signals}))
     if len(times) == len(signals):
         condition &= (pc.field("bar_time") >= min(times)) & (pc.field("bar_time") <= max(times))
     listed: list[Row] = rows.to_table(filter=condition).sort_by("bar_time").to_pylist()
