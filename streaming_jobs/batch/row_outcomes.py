@@ -138,7 +138,7 @@ def _outcome(result: KindResult, rules: tuple[Rule, ...], row: int) -> Outcome:
 
 def _reasons(result: KindResult, rules: tuple[Rule, ...], row: int) -> tuple[Reasons, Reasons]:
     """Errors and warnings that the index and the validator found in a row."""
-    found: dict[str, Reasons] = {"error": [], "warn": []}
+    by_severity: dict[str, Reasons] = {"error": [], "warn": []}
     identity = identity_mask(rules)
     judgement = result.judgement
     for bit, rule in enumerate(rules):
@@ -151,5 +151,5 @@ def _reasons(result: KindResult, rules: tuple[Rule, ...], row: int) -> tuple[Rea
             message = judgement.message(rule.name, row)
         else:
             continue
-        found[rule.severity].append({"rule": rule.name, "severity": rule.severity, "message": message})
-    return found["error"], found["warn"]
+        by_severity[rule.severity].append({"rule": rule.name, "severity": rule.severity, "message": message})
+    return by_severity["error"], by_severity["warn"]

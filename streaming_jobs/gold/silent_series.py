@@ -106,8 +106,8 @@ class SilentSeries(BatchJob):
         counts = ((key, events[key], 0) for key in changed)
         for group in chunks(counts, EVENTS_AT_ONCE):
             lasts = {key: changed[key] for key in group}
-            learned = with_clocks({source.table: _history(source, lasts, upto)}, [], upto).to_pylist()
-            rows += [row for row in learned if (row["series_id"], row["replayed"]) in lasts]
+            updated = with_clocks({source.table: _history(source, lasts, upto)}, [], upto).to_pylist()
+            rows += [row for row in updated if (row["series_id"], row["replayed"]) in lasts]
         return rows
 
 
