@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 from lakehouse.contracts.contract import Rule, kinds
 from lakehouse.gold.data_quality import UNVIOLATED
 from lakehouse.io.delta import BatchTag
-from lakehouse.validation import Flags
 from streaming_jobs.batch.event_ids import DUPLICATE
 from streaming_jobs.batch.kind_result import KindResult
+
+COUNTED = ("rows_in", "silver", "quarantine", "duplicates")
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,7 @@ class KindCounts:
         doors = {door.door: door for door in self.doors}
         for door in other.doors:
             doors[door.door] = doors[door.door] + door if door.door in doors else door
-        names = ("rows_in", "silver", "quarantine", "duplicates")
-        sums = {name: getattr(self, name) + getattr(other, name) for name in names}
+        sums = {name: getattr(self, name) + getattr(other, name) for name in COUNTED}
         return KindCounts(self.kind, **sums, doors=tuple(doors.values()))
 
 
@@ -82,23 +82,19 @@ def counts_by_kind(counts: Iterable[KindCounts]) -> list[KindCounts]:
 
 
 def _door_counts(result: KindResult, rules: int) -> Iterator[DoorCounts]:
-    for door, chosen in doors(result):
+    """Counts of each door that events of this batch came through."""
+    encoded = result.events["door"].combine_chunks().dictionary_encode()
+    numbers = encoded.indices.to_numpy()
+    for number, door in enumerate(encoded.dictionary.to_pylist()):
+        chosen = (numbers == number) & result.arrived
+        if not np.any(chosen):
+            continue
         window = pc.min_max(result.events["received_at"].filter(pa.array(chosen)))
         masks = Counter(result.mask[chosen & (result.verdict != DUPLICATE)].tolist())
         violated = tuple(
             sum(times for mask, times in masks.items() if mask >> bit & 1) for bit in range(rules)
         )
         yield DoorCounts(door, masks.total(), violated, window["min"].as_py(), window["max"].as_py())
-
-
-def doors(result: KindResult) -> Iterator[tuple[str, Flags]]:
-    """Each door that events of this batch came through, with which rows they are."""
-    encoded = result.events["door"].combine_chunks().dictionary_encode()
-    numbers = encoded.indices.to_numpy()
-    for number, door in enumerate(encoded.dictionary.to_pylist()):
-        chosen: Flags = (numbers == number) & result.arrived
-        if np.any(chosen):
-            yield door, chosen
 
 
 def quality_rows(
@@ -140,9 +136,6 @@ def balance_row(counts: KindCounts, tag: BatchTag, time: datetime) -> dict[str, 
         "stream_id": tag.stream_id,
         "batch_id": tag.batch_id,
         "kind": counts.kind,
-        "rows_in": counts.rows_in,
-        "silver": counts.silver,
-        "quarantine": counts.quarantine,
-        "duplicates": counts.duplicates,
+        **{name: getattr(counts, name) for name in COUNTED},
         "ingested_at": time,
     }

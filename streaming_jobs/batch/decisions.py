@@ -11,8 +11,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.arrow import arrow_schema
-from lakehouse.contracts.contract import Rule, contracts, kinds
+from lakehouse.bronze.events import JUDGED
+from lakehouse.contracts.contract import Rule, kinds
 from lakehouse.contracts.history_rules import compile_checks, history_rules
 from lakehouse.contracts.rule_functions import row_violation
 from lakehouse.contracts.rule_masks import bit_of
@@ -154,7 +154,7 @@ class AppliedDecision:
         return place_of_series(place, fields, partition_counts())
 
     def _record(self) -> pa.Table:
-        """The event as a row of bronze.events in the decision's batch, corrected if decided so."""
+        """The event as JUDGED in the decision's batch, corrected if decided so; nothing looks up its id."""
         time = self.decision["ingested_at"]
         row = {name: self.about[name] for name in COPIED} | {
             "value": self._payload(),
@@ -165,7 +165,7 @@ class AppliedDecision:
             "ingested_at": time,
             "ingest_date": time.date(),
         }
-        return pa.Table.from_pylist([row], schema=arrow_schema(contracts()["bronze.events"]))
+        return pa.Table.from_pylist([row], schema=JUDGED)
 
     def _payload(self) -> bytes:
         payload: bytes = self.about["payload"] or b""

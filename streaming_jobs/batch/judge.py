@@ -69,7 +69,7 @@ class Judge:
 
         `known`: of every place of these and of `resubmissions`. What lands is known afterwards.
         """
-        records = [bronze, *(without_identity(event.record) for event in resubmissions)]
+        records = [bronze, *(event.record for event in resubmissions)]
         table = pa.concat_tables(part.select(JUDGED.names).cast(JUDGED) for part in records)
         table = ordered(table, *ARRIVAL_ORDER).combine_chunks()
         verdicts = row_verdicts(table, self.kind, self._knobs)
@@ -221,13 +221,6 @@ def signed_events(events: pa.Table, keys: SigningKeys) -> Flags:
     given = zip(rows, signatures, strict=True)
     valid = [keys.verify(row, signature, row["ingested_at"]) for row, signature in given]
     return np.array(valid, dtype=bool)
-
-
-def without_identity(record: pa.Table) -> pa.Table:
-    """A resubmitted record, which is not looked up in the index, as JUDGED."""
-    for field in (JUDGED.field(name) for name in (SENDER, PAYLOAD_HASH)):
-        record = record.append_column(field, pa.nulls(record.num_rows, field.type))
-    return record
 
 
 def accepted_rows(result: KindResult) -> pa.Table:

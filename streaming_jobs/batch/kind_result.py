@@ -22,7 +22,7 @@ ARRIVAL_ORDER = ("ingested_at", "partition", "offset")
 class Resubmission:
     """A quarantined event that a decision sends through the checks again.
 
-    `record`: one row of bronze.events.
+    `record`: one row, as JUDGED, without sender and hash.
     """
 
     kind: str

@@ -6,7 +6,7 @@ reads the rest from bronze and silver, which hold everything.
 
 A file is saved before a batch, when every batch that it remembers is committed. Its lines: SHA-256 of the
 rest; JSON (to what it belongs, the time of its newest batch, files of the ids with their SHA-256, and the
-length of each table); the validator's tables as Arrow streams, one after the other.
+names of the tables); the validator's tables as Arrow streams, one after the other.
 """
 
 import hashlib
@@ -200,15 +200,18 @@ def write_memory(folder: Path, owner: dict[str, str], memory: PlaceMemory) -> No
     validator = memory.known.validator
     assert memory.upto is not None and ids is not None  # noqa: S101
     state = validator.state() if validator else {}
-    streams = [stream_of(table) for table in state.values()]
+    streams = pa.BufferOutputStream()
+    for table in state.values():
+        with pa.ipc.new_stream(streams, table.schema) as writer:
+            writer.write_table(table)
     runs = [stored_run(folder, ids, nth) for nth in range(len(ids.runs))]
     header = {
         "owner": owner,
         "upto": memory.upto.isoformat(),
         "runs": runs,
-        "tables": [(name, len(stream)) for name, stream in zip(state, streams, strict=True)],
+        "tables": list(state),
     }
-    content = json.dumps(header).encode() + b"\n" + b"".join(streams)
+    content = json.dumps(header).encode() + b"\n" + streams.getvalue().to_pybytes()
     file = folder / f"{memory.upto:%Y%m%dT%H%M%S%f}.memory"
     write_bytes(file, hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
     named = {run["file"] for run in runs} | {file.name}
@@ -269,22 +272,10 @@ def read_memory(file: Path, owner: dict[str, str], last: datetime, memory: Place
         return f"lacks ids ({error})"
     if any(digest_of(run) != run.digest for run in runs):
         return "has damaged ids (checksum)"
-    state: ValidatorState = {}
-    start = 0
-    for name, length in noted["tables"]:
-        state[name] = pa.ipc.open_stream(memoryview(streams)[start : start + length]).read_all()
-        start += length
+    tables = pa.BufferReader(streams)
+    state: ValidatorState = {name: pa.ipc.open_stream(tables).read_all() for name in noted["tables"]}
     memory.known.ids = EventIds(runs)
     if memory.known.validator:
         memory.known.validator.restore(state)
     memory.upto = memory.saved = upto
     return ""
-
-
-def stream_of(table: pa.Table) -> bytes:
-    """The table as an Arrow stream."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    content: bytes = sink.getvalue().to_pybytes()
-    return content

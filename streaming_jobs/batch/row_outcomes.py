@@ -74,11 +74,7 @@ def quarantine_rows(result: KindResult, rules: tuple[Rule, ...], rule_set: str) 
         },
     }
     schema = arrow_schema(contracts()["silver.quarantine"])
-    return pa.table({name: _typed(columns[name], schema.field(name).type) for name in schema.names})
-
-
-def _typed(column: Any, arrow_type: pa.DataType) -> pa.Array:
-    return pa.array(column, arrow_type) if isinstance(column, list) else column.cast(arrow_type)
+    return pa.table(columns, schema=schema)
 
 
 def _outcomes(result: KindResult, rules: tuple[Rule, ...], numbers: Numbers) -> list[Outcome]:

@@ -107,16 +107,12 @@ def judge_records(task: BatchTask, records: pa.Table) -> list[Written]:
     return written
 
 
-def as_they_are(result: KindResult, judge: Judge) -> None:
-    """Change no verdict."""
-
-
 def judge_kind(
     task: BatchTask,
     kind: str,
     records: pa.Table,
     places: Sequence[Place],
-    settle: Settle = as_they_are,
+    settle: Settle | None = None,
 ) -> Written:
     """Judge and write the records of one kind, and what decisions resubmit at these places."""
     state = state_of(task)
@@ -129,7 +125,8 @@ def judge_kind(
     known = {place: memory.known for place, memory in held.items()}
     resubmissions = [event for place in places for event in task.resubmissions.get(place, ())]
     result = judge.judge(bronze, known, resubmissions)
-    settle(result, judge)
+    if settle:
+        settle(result, judge)
     written = write_outcomes(task, tuple(places), bronze, judge, result)
     failpoint("task.after_write")
     for memory in held.values():

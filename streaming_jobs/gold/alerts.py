@@ -188,7 +188,7 @@ class Alerts(VersionJob):
         by_price = [row for known in self._of_commodity.values() for row in known.open]
         followed = [*with_staleness(by_price, newest), *self._of_stocks, *others]
         changing = with_acknowledgements(followed, acts)
-        closed = [known.closed for known in self._of_commodity.values()]
+        closed = pa.concat_tables([as_table([]), *(known.closed for known in self._of_commodity.values())])
         acknowledged = with_acknowledged_closed(closed, acts)
         table = pa.concat_tables([*acknowledged, as_table([*changing, *manual_alerts(acts, clock)])])
         return table.sort_by("alert_id").combine_chunks()
@@ -199,11 +199,10 @@ def of_commodity(daily: pa.Table, issued: Issued) -> OfCommodity:
     knobs = settings().alerts
     chosen = chosen_rows(daily, settings().lake.providers)
     rows = price_alerts(chosen, knobs.levels, Risks(knobs.threshold, issued))
-    is_open = [row["state"] in OPEN_STATES for row in rows]
     return OfCommodity(
         pc.max(daily["market_date"]).as_py(),
-        as_table([row for row, still in zip(rows, is_open, strict=True) if not still]),
-        [row for row, still in zip(rows, is_open, strict=True) if still],
+        as_table([row for row in rows if row["state"] not in OPEN_STATES]),
+        [row for row in rows if row["state"] in OPEN_STATES],
     )
 
 
@@ -245,14 +244,8 @@ def held_prices(sources: dict[str, DeltaTable], newest_batch: datetime) -> list[
     common = every_kind().rules  # about the time of the event
     rules = [rule.name for rule in kinds()["price"].rules if rule.releasable and rule not in common]
     recent = pc.field("ingest_date") >= (newest_batch - timedelta(days=HELD_DAYS)).date()
-    columns = ["topic", "partition", "offset", "generation", "source", "market_id", "commodity"]
-    columns += ["reasons", "payload", "quarantined_at", "ingest_date"]
-    prices = recent & (pc.field("kind") == "price")
-    quarantined = sources[QUARANTINE].to_pyarrow_dataset().to_table(columns=columns, filter=prices)
-    if not quarantined.num_rows:
-        return []
-    reviews = sources[REVIEWS].to_pyarrow_table(columns=["target_record", "generation"])
-    tables = {"quarantine": quarantined, "reviews": reviews}
+    quarantined = sources[QUARANTINE].to_pyarrow_dataset().filter(recent & (pc.field("kind") == "price"))
+    tables = {"quarantine": quarantined, "reviews": sources[REVIEWS].to_pyarrow_dataset()}
     rows: list[Row] = run_sql(HELD_SQL, tables, {"rules": rules}).to_pylist()
     return rows
 
@@ -285,15 +278,11 @@ def acts_of(events: DeltaTable) -> list[Row]:
     return sorted(acts, key=lambda act: (act["event_time"], act["event_id"]))
 
 
-def with_acknowledged_closed(closed: list[pa.Table], acts: list[Row]) -> list[pa.Table]:
+def with_acknowledged_closed(closed: pa.Table, acts: list[Row]) -> list[pa.Table]:
     """The closed alerts; those that a person had acknowledged keep that."""
-    ids = pa.array(sorted({act["alert_id"] for act in acts}), pa.string())
-    tables = []
-    for table in closed:
-        is_named = pc.is_in(table["alert_id"], ids)
-        tables.append(table.filter(pc.invert(is_named)))
-        tables.append(as_table(with_acknowledgements(table.filter(is_named).to_pylist(), acts)))
-    return tables
+    is_named = pc.is_in(closed["alert_id"], pa.array({act["alert_id"] for act in acts}, pa.string()))
+    named = with_acknowledgements(closed.filter(is_named).to_pylist(), acts)
+    return [closed.filter(pc.invert(is_named)), as_table(named)]
 
 
 def as_table(rows: list[dict[str, Any]]) -> pa.Table:

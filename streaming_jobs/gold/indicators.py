@@ -14,6 +14,7 @@ from lakehouse.contracts.contract import contracts
 from lakehouse.gold.chosen_provider import SERIES, chosen_rows
 from lakehouse.gold.indicator_rows import indicator_rows
 from lakehouse.io.delta import EPOCH, open_table
+from lakehouse.io.query import run_sql
 from streaming_jobs.gold.driver import BatchJob, Change, News, among, within
 
 BY_DAY = "gold.indicators"
@@ -113,16 +114,9 @@ def first_changed_days(after: datetime, upto: datetime) -> dict[str, date]:
 
     What depends on a price lies on its own day (other provinces, by the national price) or later.
     """
-    silver = open_table("silver.prices").to_pyarrow_dataset()
-    window = within("ingested_at", after, upto)
-    first: dict[str, date] = {}
-    for batch in silver.to_batches(columns=["commodity", "market_date"], filter=window):
-        rows = pa.table(batch).group_by("commodity").aggregate([("market_date", "min")])
-        for commodity, day in zip(
-            rows["commodity"].to_pylist(), rows["market_date_min"].to_pylist(), strict=True
-        ):
-            first[commodity] = min(day, first.get(commodity, day))
-    return first
+    prices = open_table("silver.prices").to_pyarrow_dataset().filter(within("ingested_at", after, upto))
+    first = run_sql("select commodity, min(market_date) as day from prices group by all", {"prices": prices})
+    return {row["commodity"]: row["day"] for row in first.to_pylist()}
 
 
 def _by_commodity(daily: DeltaTable, names: list[str]) -> Iterator[pa.Table]:

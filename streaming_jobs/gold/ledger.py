@@ -13,6 +13,7 @@ from conf.runtime.failpoints import failpoint
 from conf.settings import settings
 from lakehouse.io import ledger_head
 from lakehouse.io.delta import EPOCH, high_water_mark, open_table, tag_of_commit
+from lakehouse.io.query import run_sql
 from lakehouse.ledger.canonical import canonical
 from lakehouse.ledger.chain import CHAINS, COMPACTION, TABLE, ChainState, awaits_head, head_fault
 from lakehouse.ledger.leaves import (
@@ -34,6 +35,11 @@ log = logging.getLogger("lumbung.ledger")
 # again.
 LOOK_BACK = timedelta(minutes=10)
 MOST_BATCHES = 50_000  # taken up at once
+FINISHED_SQL = """
+  select ingested_at as time, stream_id, batch_id, sum(rows_in)::bigint as events
+  from balance anti join ledger on balance.ingested_at = ledger.batch_time
+  group by all order by time limit $most
+"""
 REMEDY = "See ./run.sh ledger verify; ./run.sh ledger accept starts again from the current table"
 # Columns by which the state of a chain advances.
 STATE_COLUMNS = (
@@ -138,21 +144,12 @@ class LedgerJob(GoldJob):
     def _finished(self) -> list[FinishedBatch]:
         """Batches that are done in every table and not recorded, oldest first, at most MOST_BATCHES."""
         since = max(high_water_mark(TABLE) - LOOK_BACK, EPOCH)
-        key = ["ingested_at", "stream_id", "batch_id"]
-        balance = open_table(BALANCE).to_pyarrow_dataset()
-        counts = balance.to_table(columns=[*key, "rows_in"], filter=pc.field("ingested_at") > since)
-        ledger = open_table(TABLE).to_pyarrow_dataset()
-        recorded = ledger.to_table(columns=["batch_time"], filter=pc.field("batch_time") > since)
-        times = recorded["batch_time"].combine_chunks()
-        grouped = (
-            counts.filter(pc.invert(pc.is_in(counts["ingested_at"], times)))
-            .group_by(key)
-            .aggregate([("rows_in", "sum")])
-            .sort_by("ingested_at")
-            .slice(0, MOST_BATCHES)
-        )
-        columns = (grouped[name].to_pylist() for name in (*key, "rows_in_sum"))
-        return list(map(FinishedBatch, *columns))
+        tables = {
+            "balance": open_table(BALANCE).to_pyarrow_dataset().filter(pc.field("ingested_at") > since),
+            "ledger": open_table(TABLE).to_pyarrow_dataset().filter(pc.field("batch_time") > since),
+        }
+        rows = run_sql(FINISHED_SQL, tables, {"most": MOST_BATCHES}).to_pylist()
+        return [FinishedBatch(**row) for row in rows]
 
     def _merges(self, bound: BoundTable, upto: int) -> list[Dated]:
         """Drafts of the commits up to version `upto` that merged files of the table and are not recorded."""

@@ -49,14 +49,14 @@ FAULTS_SQL = """
     select 'key' as fault, topic, key as name, "partition", ingested_at as seen_at, source, other_partition
     from new_rows join expected using (topic, key) where "partition" <> other_partition
   ), by_name as (
-    select topic, fault, name, count(*) as events,
-      min(seen_at) as first_seen_at, max(seen_at) as last_seen_at,
-      min({'at': seen_at, 'partition': "partition", 'other': other_partition, 'source': source}) as first
+    select topic, fault, name, count(*) as events, max(seen_at) as last_seen_at,
+      min({'first_seen_at': seen_at, 'partition': "partition", 'other_partition': other_partition,
+           'first_source': source}) as first
     from faults group by topic, fault, name
   )
   select topic, fault, cast(sum(events) as bigint) as events,
-    list(name order by first_seen_at, name)[:$most] as names,
-    min(first) as first, min(first_seen_at) as first_seen_at, max(last_seen_at) as last_seen_at
+    list(name order by first.first_seen_at, name)[:$most] as names,
+    unnest(min(first)), max(last_seen_at) as last_seen_at
   from by_name group by topic, fault order by topic, fault
 """
 Row = dict[str, Any]
@@ -113,9 +113,7 @@ def faults(news: News) -> list[Row]:
     views = {"new_rows": new_rows, "landed": landed, "expected": expected(keys)}
     rows: list[Row] = run_sql(FAULTS_SQL, views, {"after": news.after, "most": MOST_NAMES}).to_pylist()
     for row in rows:
-        first = row.pop("first")
-        row |= {"kind": kind_of_topic(row.pop("topic")), "first_source": first["source"]}
-        row |= {"partition": first["partition"], "other_partition": first["other"]}
+        row["kind"] = kind_of_topic(row.pop("topic"))
     return rows
 
 

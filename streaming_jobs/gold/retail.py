@@ -8,7 +8,6 @@ from datetime import UTC, date
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.dataset as ds
 
@@ -62,40 +61,26 @@ class Retail(BatchJob):
 def category_rows(latest: pa.Table) -> dict[str, list[dict[str, Any]]]:
     """Rows of the tables of COMPUTED. `latest`: the newest state of each product, by shop and category."""
     rows: dict[str, list[dict[str, Any]]] = {table: [] for table in COMPUTED}
+    discounts, ratings, satisfaction = COMPUTED
     columns = {name: latest[name].to_numpy() for name in latest.column_names if name != "product_name"}
-    for shop, part in parts_of(columns["shop"]):
-        products = {column: values[part] for column, values in columns.items()}
+    for shop, of_shop in parts_by("shop", columns):
         scale = bounds_of(shop, "rating", settings().rule_values())
-        for table, of_shop in rows_of_shop(products, scale).items():
-            rows[table] += [{"shop": shop} | row for row in of_shop]
+        rating = float(of_shop["rating"].mean())
+        reviews = float(np.median(of_shop["num_reviews"]))
+        for category, products in parts_by("category", of_shop):
+            shared = {"shop": shop, "category": category, **newest_of(products)}
+            rows[discounts] += [shared | row for row in discount_rows(products)]
+            rows[ratings].append(shared | price_rating_row(products))
+            rows[satisfaction].append(shared | satisfaction_row(products, rating, reviews, scale))
     return rows
 
 
-def rows_of_shop(columns: Products, scale: tuple[float, float]) -> dict[str, list[dict[str, Any]]]:
-    """The same for the products of one shop, by category. `scale`: its lowest and highest rating."""
-    rows: dict[str, list[dict[str, Any]]] = {table: [] for table in COMPUTED}
-    shop_rating = float(columns["rating"].mean())
-    shop_reviews = float(np.median(columns["num_reviews"]))
-    for name, part in parts_of(columns["category"]):
-        products = {column: values[part] for column, values in columns.items()}
-        shared = {"category": name, **newest_of(products)}
-        discounts, ratings, satisfaction = COMPUTED
-        rows[discounts] += [shared | row for row in discount_rows(products)]
-        rows[ratings].append(shared | price_rating_row(products))
-        rows[satisfaction].append(shared | satisfaction_row(products, shop_rating, shop_reviews, scale))
-    return rows
-
-
-def parts_of(sorted_names: npt.NDArray[Any]) -> list[tuple[str, slice]]:
-    """(name, its positions) of each name of a sorted array; none of an empty one."""
-    if not len(sorted_names):
-        return []
-    starts = np.flatnonzero(np.r_[True, sorted_names[1:] != sorted_names[:-1]])
-    ends = np.r_[starts[1:], len(sorted_names)]
-    return [
-        (str(sorted_names[start]), slice(int(start), int(end)))
-        for start, end in zip(starts, ends, strict=True)
-    ]
+def parts_by(name: str, columns: Products) -> Iterator[tuple[str, Products]]:
+    """Each value of a column by which the products are sorted, with its products."""
+    values, starts = np.unique(columns[name], return_index=True)
+    ends = np.append(starts, len(columns[name]))[1:]
+    for value, start, end in zip(values, starts, ends, strict=True):
+        yield str(value), {column: numbers[start:end] for column, numbers in columns.items()}
 
 
 def newest_of(products: Products) -> dict[str, date]:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from lakehouse.io.query import run_sql
 from lakehouse.reference import province_timezone
 from lakehouse.supply.route_time import (
     Conditions,
@@ -58,13 +59,9 @@ def heuristic_row(delivery: Mapping[str, Any], rain: Rain) -> dict[str, Any]:
 
 def rain_by_day(weather: ds.Dataset) -> dict[tuple[str, date], float]:
     """(province code, local day) -> most rain of its stations, mm."""
-    rows = weather.to_table(columns=["region_code", "date", "rainfall_mm"])
-    daily = rows.group_by(["region_code", "date"]).aggregate([("rainfall_mm", "max")])
-    return {
-        (row["region_code"], row["date"]): row["rainfall_mm_max"]
-        for row in daily.to_pylist()
-        if row["rainfall_mm_max"] is not None
-    }
+    sql = "select region_code, date, max(rainfall_mm) as mm from weather group by all having mm is not null"
+    rows = run_sql(sql, {"weather": weather}).to_pylist()
+    return {(row["region_code"], row["date"]): row["mm"] for row in rows}
 
 
 JOB = Routes

@@ -91,9 +91,7 @@ def _rows(
         "thresholds": [closings.thresholds.version] * len(names),
     }
     values |= {name: _typed(figures[name][columns], schema.field(name).type) for name in NUMBERS}
-    return pa.table(
-        {name: pa.array(values[name], schema.field(name).type) for name in schema.names}, schema=schema
-    )
+    return pa.table(values, schema=schema)
 
 
 def _typed(column: npt.NDArray[np.float64], type_: pa.DataType) -> pa.Array:

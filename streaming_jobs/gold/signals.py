@@ -190,46 +190,38 @@ def verifications(signals: Sequence[Row], upto: datetime, moods: Counts) -> Iter
     """Of these signals (`signal_id`) as they are stored, from the stored bars and the sentiment."""
     if not signals:
         return
-    ids = {row["signal_id"] for row in signals}
-    stored = stored_signals(signals, ids)
+    stored = stored_signals(signals)
     first: dict[SymbolInterval, datetime] = {}
     for row in stored:
         first[key_of(row)] = min(row["bar_time"], first.get(key_of(row), row["bar_time"]))
     series = {key: with_moods(each, moods) for key, each in stored_series(dict(first), upto).items()}
     now = datetime.now(UTC)
-    rows = [verified(row, series[key_of(row)], number, now) for number, row in repeated(stored)]
+    seen: set[str] = set()
+    rows = []
+    for row in stored:
+        rows.append(verified(row, series[key_of(row)], row["signal_id"] in seen, now))
+        seen.add(row["signal_id"])
     yield Change(VERIFICATIONS, rows, is_added=True)
 
 
-def stored_signals(signals: Sequence[Row], ids: set[str]) -> list[Row]:
+def stored_signals(signals: Sequence[Row]) -> list[Row]:
     """The stored rows of these signals."""
     rows = cached_table(SIGNALS).to_pyarrow_dataset()
     times = [row["bar_time"] for row in signals if "bar_time" in row]
-    condition = pc.field("signal_id").isin(sorted(ids))
+    condition = pc.field("signal_id").isin(sorted({row["signal_id"] for row in signals}))
     if len(times) == len(signals):
         condition &= (pc.field("bar_time") >= min(times)) & (pc.field("bar_time") <= max(times))
     listed: list[Row] = rows.to_table(filter=condition).sort_by("bar_time").to_pylist()
     return listed
 
 
-def repeated(rows: Sequence[Row]) -> list[tuple[int, Row]]:
-    """Each row with how many rows of the same signal come before it."""
-    seen: dict[str, int] = {}
-    numbered = []
-    for row in rows:
-        number = seen.get(row["signal_id"], 0)
-        numbered.append((number, row))
-        seen[row["signal_id"]] = number + 1
-    return numbered
-
-
-def verified(row: Row, stored: StoredSeries, number: int, now: datetime) -> Row:
-    """The verification of one stored signal."""
+def verified(row: Row, stored: StoredSeries, is_repeated: bool, now: datetime) -> Row:
+    """The verification of one stored signal. `is_repeated`: an earlier row is of the same signal."""
     times = stored.bars.time
     end = int(times.searchsorted((row["bar_time"] - EPOCH).total_seconds() * 1e6, side="right"))
     # A history of fewer bars than the warm-up gives no signal, so none can be verified by it.
     computed = signal_at(stored.bars, end, stored.series) if end >= WARM_UP else None
-    checks = verify(row, stored.bars.part(max(0, end - 10), end), computed, number > 0)
+    checks = verify(row, stored.bars.part(max(0, end - 10), end), computed, is_repeated)
     return verification_row(row, checks, now)
 
 

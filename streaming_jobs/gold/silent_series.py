@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,6 +21,7 @@ from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import high_water_mark, open_table
 from lakehouse.io.query import run_contract_sql, run_sql, sql_of
 from lakehouse.paths import view_name
+from streaming_jobs.batch.batch_time import chunks
 from streaming_jobs.gold.contract_sql import given_views
 from streaming_jobs.gold.driver import BatchJob, Change, News
 
@@ -38,11 +40,6 @@ class SeriesTable:
     table: str
     series_kind: str
     series_id: str
-
-    @property
-    def columns(self) -> list[str]:
-        """The columns that are read."""
-        return [self.series_id, "region_code", "source", "event_time"]
 
 
 SOURCES = (
@@ -77,7 +74,8 @@ class SilentSeries(BatchJob):
         rows: list[Row] = []
         reported: dict[tuple[str, str], datetime] = {}
         for source in SOURCES:
-            by_series = news_by_series(source, news)
+            sql = NEWS_SQL.format(series_id=source.series_id)
+            by_series = run_sql(sql, {"new_rows": news.of(source.table)}).to_pylist()
             rows += self._refreshed(source, current, by_series, upto)
             reported |= {
                 (source.series_kind, row["series_id"]): row["reported_at"]
@@ -105,8 +103,11 @@ class SilentSeries(BatchJob):
             key = (row["series_id"], row["replayed"])
             events[key] = events.get(key, 0) + row["events"]
         rows = [row for key, row in known.items() if key not in changed]
-        for group in groups(changed, events):
-            rows += with_clocks({source.table: _history(source, group, upto)}, [], upto).to_pylist()
+        counts = ((key, events[key], 0) for key in changed)
+        for group in chunks(counts, EVENTS_AT_ONCE):
+            lasts = {key: changed[key] for key in group}
+            updated = with_clocks({source.table: _history(source, lasts, upto)}, [], upto).to_pylist()
+            rows += [row for row in updated if (row["series_id"], row["replayed"]) in lasts]
         return rows
 
 
@@ -141,26 +142,6 @@ def silence_key(row: Row) -> tuple[Any, ...]:
     return row["series_kind"], row["series_id"], row["replayed"], row["last_event_time"]
 
 
-def groups(changed: dict[SeriesId, datetime], events: dict[SeriesId, int]) -> list[dict[SeriesId, datetime]]:
-    """The series in groups with about EVENTS_AT_ONCE events each."""
-    grouped: list[dict[SeriesId, datetime]] = []
-    available = 0
-    for key, last in changed.items():
-        if available <= 0:
-            grouped.append({})
-            available = EVENTS_AT_ONCE
-        grouped[-1][key] = last
-        available -= events[key]
-    return grouped
-
-
-def news_by_series(source: SeriesTable, news: News) -> list[Row]:
-    """Events, their first times and newest event of each series in the batches."""
-    sql = NEWS_SQL.format(series_id=source.series_id)
-    rows: list[Row] = run_sql(sql, {"new_rows": news.of(source.table)}).to_pylist()
-    return rows
-
-
 def _advance(current: dict[SeriesId, Row], news: list[Row]) -> dict[SeriesId, datetime]:
     """Series to learn again -> their last event time; the last event of the others is moved on in `current`.
 
@@ -190,33 +171,22 @@ def order(last: Row) -> tuple[Any, ...]:
 
 
 def _history(source: SeriesTable, changed: dict[SeriesId, datetime], upto: datetime) -> pa.Table:
-    """Rows of the changed series, in their 28 days and on the day of the last event."""
-    dataset = open_table(source.table).to_pyarrow_dataset()
+    """Rows with the ids of the changed series, replayed and live ones, in the days that these read."""
     ids = sorted({series_id for series_id, _ in changed})
     since = min(start_of_day(last) - WINDOW for last in changed.values())
     span = (pc.field("event_time") >= since) & (pc.field("event_time") <= max(changed.values()))
-    wanted = pc.field("market_month").isin(months(list(changed.values()))) & pc.field(source.series_id).isin(
-        ids
-    )
-    rows = dataset.to_table(columns=source.columns, filter=wanted & span & (pc.field("ingested_at") <= upto))
-    replayed = pc.starts_with(rows["source"], "file:")
-    both = pc.binary_join_element_wise(rows[source.series_id], replayed.cast(pa.string()), "|")
-    return rows.filter(
-        pc.is_in(both, pa.array([f"{series_id}|{str(replay).lower()}" for series_id, replay in changed]))
-    )
+    of_series = pc.field(source.series_id).isin(ids) & (pc.field("ingested_at") <= upto)
+    wanted = pc.field("market_month").isin(months(list(changed.values()))) & of_series & span
+    columns = [source.series_id, "region_code", "source", "event_time"]
+    return open_table(source.table).to_pyarrow_dataset().to_table(columns=columns, filter=wanted)
 
 
 def months(lasts: list[datetime]) -> list[str]:
     """Partitions with the windows that end with these events. A market day may differ from UTC by one."""
-    days = {start_of_day(last) for last in lasts}
-    spans = ((day - WINDOW - timedelta(days=1), day + timedelta(days=1)) for day in days)
-    return sorted(
-        {
-            f"{first + timedelta(days=n):%Y-%m}"
-            for first, last in spans
-            for n in range((last - first).days + 1)
-        }
-    )
+    days = np.array([start_of_day(last).date() for last in lasts], dtype="datetime64[D]")
+    read = days[:, np.newaxis] + np.arange(-WINDOW.days - 1, 2)
+    named: list[str] = np.unique(read.astype("datetime64[M]")).astype(str).tolist()
+    return named
 
 
 def start_of_day(time: datetime) -> datetime:

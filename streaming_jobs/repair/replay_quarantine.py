@@ -19,6 +19,7 @@ from conf.runtime.process import Refused
 from conf.settings import settings
 from lakehouse.bronze.events import JUDGED
 from lakehouse.contracts.contract import kinds, rule_set
+from lakehouse.contracts.rule_masks import names_in
 from lakehouse.event import Event
 from lakehouse.io.delta import open_table
 from lakehouse.io.kafka import NotAcknowledged, publish
@@ -27,7 +28,7 @@ from lakehouse.io.terminal import console, fail, translated
 from lakehouse.signatures import SigningKeys
 from streaming_jobs.batch.decisions import DECISION, AppliedDecision
 from streaming_jobs.batch.judge import Judge, Known
-from streaming_jobs.batch.kind_result import KindResult, Resubmission
+from streaming_jobs.batch.kind_result import Resubmission
 from streaming_jobs.batch.place_memory import remember_silver
 from streaming_jobs.gold.day_close import record_of, release_of
 
@@ -43,11 +44,6 @@ class ReplayedRow:
 
     row: Row
     violated: tuple[str, ...]
-
-
-def known_rules() -> set[str]:
-    """Names of all rules of all kinds."""
-    return {rule.name for contract in kinds().values() for rule in contract.rules}
 
 
 def open_rows(rule: str | None, kind: str | None) -> list[Row]:
@@ -88,19 +84,12 @@ def replay(keys: SigningKeys, rows: Sequence[Row], now: datetime) -> Iterator[Re
         result = judge.judge(JUDGED.empty_table(), {event.place: known for event in events}, events)
         for number, event in result.resubmitted.items():
             row = by_key[event.partition, event.offset, event.generation]
-            yield ReplayedRow(row, tuple(violated_errors(judge, result, number)))
+            yield ReplayedRow(row, names_in(int(result.mask[number]) & result.errors, judge.rules))
 
 
 def row_key(row: Row) -> RowKey:
     """What identifies a quarantined row within its kind."""
     return row["partition"], row["offset"], row["generation"]
-
-
-def violated_errors(judge: Judge, result: KindResult, number: int) -> Iterator[str]:
-    """Names of the error rules that a row violates."""
-    for bit, rule in enumerate(judge.rules):
-        if int(result.mask[number]) & result.errors & (1 << bit):
-            yield rule.name
 
 
 def decision_on(row: Row, rule: str | None, rules: str, now: datetime) -> Event:
@@ -136,7 +125,8 @@ def main(
 ) -> None:
     """Evaluate today's rules on quarantined rows again; resubmit those that pass to the stream."""
     configure_logging(logging.ERROR)
-    for name, known, word in ((rule, known_rules(), "rule"), (kind, set(kinds()), "kind")):
+    rule_names = {each.name for contract in kinds().values() for each in contract.rules}
+    for name, known, word in ((rule, rule_names, "rule"), (kind, set(kinds()), "kind")):
         if name is not None and name not in known:
             fail(f"no {word} is called '{name}'; known: {', '.join(sorted(known))}", ExitCode.USAGE)
     try:
