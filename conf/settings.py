@@ -127,9 +127,6 @@ class Settings(BaseSettings):
     alert_threshold_short: float | None = variable(
         "ALERT_THRESHOLD", "the same as LUMBUNG_ALERTS__THRESHOLD", ge=0, le=100
     )
-    http_endpoint: str | None = variable(
-        "HTTP_ENDPOINT", "URL to which events are posted instead of this machine's /ingest"
-    )
     mail_from: str = variable(
         "MAIL_FROM", "address that alerts are mailed from; the user of SMTP_URL unless given", ""
     )
