@@ -70,7 +70,7 @@ def main() -> None:
     for folder in (here.state_dir, here.log_dir, here.run_dir):  # home and landing may be shared on purpose
         folder.chmod(0o700)
     if added := complete(here.secrets_file):
-        print(f"added to {here.secrets_file}: {', '.join(added)}", file=sys.stderr)
+        print(f"written to {here.secrets_file} (mode 0600): {', '.join(added)}", file=sys.stderr)
 
 
 if __name__ == "__main__":
