@@ -22,7 +22,16 @@ from lakehouse.gold.indicators import (
     producer_of,
     volatility_pct,
 )
-from lakehouse.gold.monthly_indicators import IFPA_YEARS, Ifpa, alps, alps_class, ifpa, ifpa_class, monthly
+from lakehouse.gold.monthly_indicators import (
+    IFPA_YEARS,
+    Ifpa,
+    MonthChanges,
+    alps,
+    alps_class,
+    ifpa,
+    ifpa_class,
+    monthly,
+)
 from lakehouse.gold.price_panel import Floats, Ints, PricePanel, lagged, panels
 from lakehouse.reference import ceilings_of, national_weights, provinces
 
@@ -95,6 +104,7 @@ class MonthlyRows:
     def __init__(self, panel: PricePanel) -> None:
         self.months, price, self.days = monthly(panel)
         figures = ifpa(price)
+        changes = MonthChanges.of(panel, self.months, price)
         real_time, ex_post, reason = zip(*(alps(row) for row in price), strict=True)
         vintage = [
             str(np.datetime64(int(self.months[np.flatnonzero(row)[-1]]), "M")) if row.any() else None
@@ -104,6 +114,11 @@ class MonthlyRows:
         self.columns: dict[str, Any] = {
             "mean_price_idr": price,
             "days": self.days,
+            "last_day": changes.last_day.astype("datetime64[D]"),
+            "is_complete": changes.is_complete,
+            "mom_pct": changes.by_lag[1],
+            "yoy_pct": changes.by_lag[12],
+            "compared_days": changes.compared_days,
             "prices": "nominal",
             "cqgr_pct": 100 * figures.cqgr,
             "cagr_pct": 100 * figures.cagr,

@@ -1,9 +1,10 @@
 """Gold in plain Python from all rows of silver at once, which the product's gold is compared with."""
 
 import math
+from calendar import monthrange
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import groupby
 from statistics import fmean, median, stdev
 from typing import Any
@@ -120,7 +121,11 @@ def chosen_days(silver: Silver) -> list[Row]:
 
 def monthly_indicators(silver: Silver) -> list[Row]:
     result_rows = []
-    series = grouped(chosen_days(silver), "commodity", "channel", "level", "region_code")
+    days = chosen_days(silver)
+    newest_days = {
+        name: max(row["market_date"] for row in of) for (name,), of in grouped(days, "commodity").items()
+    }
+    series = grouped(days, "commodity", "channel", "level", "region_code")
     for rows in series.values():
         by_month = {
             month: list(of)
@@ -134,7 +139,7 @@ def monthly_indicators(silver: Silver) -> list[Row]:
         ]
         for t, month in enumerate(months):
             if month in by_month:
-                of = {
+                of = _month_changes(by_month, month, newest_days[rows[0]["commodity"]]) | {
                     "days": len(by_month[month]),
                     "mean_price_idr": means[t],
                     "prices": "nominal",
@@ -148,6 +153,27 @@ def monthly_indicators(silver: Silver) -> list[Row]:
                     | alps_of(means, months, t)
                 )
     return result_rows
+
+
+def _month_changes(by_month: dict[str, list[Row]], month: str, newest: date) -> Row:
+    """`newest`: newest day of the commodity."""
+    price_on = {row["market_date"]: row["median_price_idr"] for row in by_month[month]}
+    first, last = min(price_on), max(price_on)
+    length = monthrange(first.year, first.month)[1]
+    is_complete = first.replace(day=length) <= newest and len(price_on) >= 0.7 * length
+    changes: Row = {}
+    for name, back in (("mom_pct", 1), ("yoy_pct", 12)):
+        earlier = month
+        for _ in range(back):
+            earlier = month_before(earlier)
+        base = [
+            row["median_price_idr"]
+            for row in by_month.get(earlier, ())
+            if is_complete or first.day <= row["market_date"].day <= last.day
+        ]
+        changes[name] = 100 * (fmean(price_on.values()) / fmean(base) - 1) if base else None
+    span = None if is_complete else f"{first.day}-{last.day}"
+    return changes | {"last_day": last, "is_complete": is_complete, "compared_days": span}
 
 
 def indicators(silver: Silver) -> list[Row]:
