@@ -19,9 +19,9 @@ from lakehouse.io.delta import (
     table_uri,
 )
 from lakehouse.io.query import run_contract_sql
+from lakehouse.io.reference_tables import reference_tables
 from lakehouse.paths import view_name
 from streaming_jobs.gold import driver, indicators
-from streaming_jobs.gold.contract_sql import reference_tables
 from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.gold.indicators import Indicators
 from tests.support.gold.rows import by_key, differences, rows_of
