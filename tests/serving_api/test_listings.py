@@ -36,6 +36,7 @@ NEEDED = {
     "/api/v1/changes": "commodity=garam",
     "/api/v1/sentiment": "commodity=garam",
     "/api/v1/indicators": "commodity=garam",
+    "/api/v1/sources/compare": "commodity=garam",
     "/api/v1/impact/weeks": "commodity=garam",
     "/api/v1/forecasts/issued": "commodity=garam",
 }
