@@ -42,6 +42,7 @@ class WeeklyIndex(BaseModel):
     week: date = Field(description="Monday of the week")
     week_end: date = Field(description="its Sunday, whose month is compared with the month before")
     is_complete: bool = Field(description="false while the week runs")
+    last_day: date = Field(description="the Sunday, or the newest day with a price while the week runs")
     region: str = Field(description="Indonesia: weighted mean of the provinces")
     index_pct: float | None = Field(description="sum of the contributions; null: nothing is comparable")
     rank: int | None = Field(description="place among the provinces, 1: largest rise; null of the nation")

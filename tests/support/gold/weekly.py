@@ -17,7 +17,7 @@ ITEMS = ("beras-medium", "beras-premium", "cabai-rawit-merah", "bawang-merah", "
 
 
 def weeks_of_prices(rng: random.Random) -> dict[str, list[Row]]:
-    """Four months of five goods in three provinces with gaps, and two figures of BPS."""
+    """Four months of five members in three provinces with gaps, and two figures of BPS."""
     rows = []
     for region in ("11", "32", "51"):
         for commodity in ITEMS:
@@ -68,16 +68,16 @@ def weekly_index(tables: Tables, newest: datetime) -> list[Row]:
     for (region, commodity, level), days in sorted(series.items()):
         for monday in sorted({day - timedelta(days=day.weekday()) for day in days}):
             if change := change_of(days, monday, newest_day):
-                goods = weeks[monday].setdefault(region, {})
-                known = goods.get(commodity, {"both_days": 0})
+                members = weeks[monday].setdefault(region, {})
+                known = members.get(commodity, {"both_days": 0})
                 if (
                     change["is_comparable"]
                     and change["both_days"] + (level == "province") / 2 > known["both_days"]
                 ):
-                    goods[commodity] = change
+                    members[commodity] = change
     rows = []
     for monday, regions in weeks.items():
-        shares = {region: contributions(goods) for region, goods in regions.items()}
+        shares = {region: contributions(members) for region, members in regions.items()}
         indexed = {
             region: sum(row["contribution_pct"] for row in rows) for region, rows in shares.items() if rows
         }
@@ -90,6 +90,7 @@ def weekly_index(tables: Tables, newest: datetime) -> list[Row]:
                     "week": monday,
                     "week_end": sunday,
                     "is_complete": newest_day >= sunday,
+                    "last_day": min(newest_day, sunday),
                     "region_code": region,
                     "region": name,
                     "index_pct": sum(row["contribution_pct"] for row in own) if own else None,
@@ -140,10 +141,10 @@ def change_of(days: Days, monday: date, newest_day: date) -> Row | None:
     return row
 
 
-def contributions(goods: dict[str, Row]) -> list[Row]:
-    present = [item_of(name) for name in goods]
+def contributions(members: dict[str, Row]) -> list[Row]:
+    present = [item_of(name) for name in members]
     weights = {
-        name: basket().items[item_of(name)].weight_pct / present.count(item_of(name)) for name in goods
+        name: basket().items[item_of(name)].weight_pct / present.count(item_of(name)) for name in members
     }
     return [
         {
@@ -152,7 +153,7 @@ def contributions(goods: dict[str, Row]) -> list[Row]:
             **{figure: row[figure] for figure in ("price_idr", "before_idr", "change_pct", "cv_pct")},
             "contribution_pct": weights[name] * row["change_pct"] / sum(weights.values()),
         }
-        for name, row in goods.items()
+        for name, row in members.items()
     ]
 
 

@@ -91,7 +91,7 @@ def test_nation_is_the_mean_of_the_provinces_and_names_the_highest_first(api: Ap
     assert compared > 3
 
 
-def test_figure_of_bps_stands_next_to_the_index(api: Api) -> None:
+def test_figure_of_bps_is_next_to_the_index(api: Api) -> None:
     (item,) = pages(api, f"{PATH}?region=Jawa%20Barat&week=2025-07-07")
     assert (item["week_end"], item["bps_index_pct"]) == ("2025-07-13", 0.41)
     others = pages(api, f"{PATH}?region=Aceh&limit=1000")

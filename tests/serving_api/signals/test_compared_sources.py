@@ -12,8 +12,10 @@ from tests.support.api import Api, Environment, new_stack, pages
 
 PATH = "/api/v1/sources/compare"
 BEGIN = date(2025, 1, 1)
-WITH_UNITS = 90  # day on which the second provider sent another unit, and so on
-TEN_TIMES, JUMP, ALIKE = 92, 94, 96
+WITH_UNITS = 90  # day on which the second provider sent another unit
+TEN_TIMES = 92
+JUMP = 94
+ALIKE = 96
 
 
 def cell(commodity: str, number: int, provider: str, price_idr: float, **more: Any) -> dict[str, Any]:
