@@ -156,7 +156,7 @@ INDICATORS = Listing(
     columns=(
         "commodity, region, level, market_date, change_1d_pct, change_7d_pct, change_30d_pct, "
         "change_365d_pct, change_level, national_gap_pct, ifpa, ifpa_reason, alps, alps_class, alps_reason, "
-        "reference_price_idr, gap_pct, dispersion_pct"
+        "reference_price_idr, gap_pct, dispersion_pct, provider, spliced_from, splice_day, splice_factor"
     ),
     times="market_date",
     newest=lambda request: figures(request).newest_day(),
@@ -183,7 +183,7 @@ MONTHS = Listing(
     names them. `date`: as known at the close of that day.""",
     columns=(
         "commodity, region, level, market_month, unit, mean_price_idr, days, last_day, is_complete, mom_pct, "
-        "yoy_pct, compared_days, ifpa, ifpa_class, ifpa_reason, alps, alps_class, alps_reason"
+        "yoy_pct, compared_days, ifpa, ifpa_class, ifpa_reason, alps, alps_class, alps_reason, spliced_from"
     ),
     renamed={"market_month": "month"},
     query=MonthsQuery,

@@ -115,8 +115,40 @@ def chosen_days(silver: Silver) -> list[Row]:
             )
             for (name,), days in by_provider.items()
         )
-        result_rows += by_provider[(chosen,)]
+        own = by_provider[(chosen,)]
+        result_rows += [
+            *own,
+            *_earlier_days(own, [days for name, days in by_provider.items() if name != (chosen,)]),
+        ]
     return result_rows
+
+
+def _earlier_days(own: list[Row], others: list[list[Row]]) -> list[Row]:
+    """Days of the other provider that has most before the first own one, if 30, at the level of the own."""
+    first = min(row["market_date"] for row in own)
+    before = [[row for row in rows if row["market_date"] < first] for rows in others]
+    enough = [
+        (len(days), [-ord(letter) for letter in days[0]["provider"]], days, rows)
+        for days, rows in zip(before, others, strict=True)
+        if len(days) >= 30
+    ]
+    if not enough:
+        return []
+    *_, days, rows = max(enough, key=lambda entry: entry[:2])
+    log = [{row["market_date"]: math.log(row["median_price_idr"]) for row in of} for of in (own, rows)]
+    common = sorted(log[0].keys() & log[1].keys())
+    if len(common) >= 7:
+        gap = median(log[0][day] - log[1][day] for day in common[:180])
+    else:
+        last = [log[1][day] for day in sorted(log[1]) if day < first][-28:]
+        gap = median([log[0][day] for day in sorted(log[0])][:28]) - median(last)
+    seam = {"splice_day": first, "splice_factor": math.exp(gap), "provider": own[0]["provider"]}
+    return [
+        row
+        | seam
+        | {"spliced_from": row["provider"], "median_price_idr": row["median_price_idr"] * math.exp(gap)}
+        for row in days
+    ]
 
 
 def monthly_indicators(silver: Silver) -> list[Row]:
@@ -141,6 +173,9 @@ def monthly_indicators(silver: Silver) -> list[Row]:
             if month in by_month:
                 of = _month_changes(by_month, month, newest_days[rows[0]["commodity"]]) | {
                     "days": len(by_month[month]),
+                    "spliced_from": next(
+                        (r["spliced_from"] for r in by_month[month] if "spliced_from" in r), None
+                    ),
                     "mean_price_idr": means[t],
                     "prices": "nominal",
                     "vintage_month": months[-1],
@@ -243,7 +278,7 @@ def _gap(row: Row) -> tuple[str, float, float] | None:
     if ceiling is None or ceiling.bound_idr is None:
         return None
     bound = ceiling.bound_idr
-    beyond = row["median_price_idr"] - bound
+    beyond = row["median_price_idr"] / row.get("splice_factor", 1) - bound
     return ceiling.kind, bound, 100 * (beyond if level == "consumer" else -beyond) / bound
 
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from conf.settings import settings
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
-from lakehouse.gold.chosen_provider import chosen_rows
+from lakehouse.gold.chosen_provider import spliced_rows
 from lakehouse.gold.indicator_rows import indicator_rows
 from lakehouse.io.query import run_contract_sql
 from lakehouse.reference import DEFAULT_TIMEZONE, commodities
@@ -103,7 +103,7 @@ def indicators_of(prices: pa.Table) -> dict[str, pa.Table]:
     daily = run_contract_sql(contracts()[DAILY], {"silver_prices": prices})
     by_day, by_month = [arrow_schema(of_day).empty_table()], [arrow_schema(of_month).empty_table()]
     for commodity in pc.unique(daily["commodity"]).to_pylist():
-        rows = chosen_rows(daily.filter(pc.field("commodity") == commodity), settings().lake.providers)
+        rows = spliced_rows(daily.filter(pc.field("commodity") == commodity), settings().lake.providers)
         days, months = indicator_rows(rows, 0, settings().alerts.levels, of_day, of_month)
         by_day.append(days)
         by_month.append(months)
