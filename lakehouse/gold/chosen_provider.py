@@ -25,16 +25,16 @@ SPLICE = (
 )
 
 
-def chosen_rows(daily: pa.Table, priority: Sequence[str] = ()) -> pa.Table:
+def chosen_rows(daily: pa.Table, priority: Sequence[str] = (), *, longest: bool = False) -> pa.Table:
     """The rows of gold.daily_prices of the chosen provider of each series.
 
     Of the providers that have not ended: the first that `priority` names, else the one with the most days, of
-    equals the first by name.
+    equals the first by name. `longest`: the one with the most days, also when it has ended.
     """
     if not daily.num_rows:
         return daily
     keys = _keys(daily)
-    chosen = [_best(rows, priority)["key"] for rows in _providers(daily, keys).values()]
+    chosen = [_best(rows, priority, longest)["key"] for rows in _providers(daily, keys).values()]
     return daily.filter(pc.is_in(keys, pa.array(chosen)))
 
 
@@ -127,13 +127,15 @@ def _providers(daily: pa.Table, keys: pa.ChunkedArray) -> dict[str, list[dict[st
     return by_series
 
 
-def _best(rows: Sequence[dict[str, Any]], priority: Sequence[str]) -> dict[str, Any]:
+def _best(rows: Sequence[dict[str, Any]], priority: Sequence[str], longest: bool = False) -> dict[str, Any]:
     """The provider of a series; `rows`: its providers, with their last day and number of days."""
     newest = max(row["day_max"] for row in rows)
 
     def order(row: dict[str, Any]) -> tuple[bool, int, int, str]:
-        has_ended = (newest - row["day_max"]).days > CURRENT_DAYS
         provider = row["provider"]
+        if longest:
+            return False, 0, -row["day_count"], provider
+        has_ended = (newest - row["day_max"]).days > CURRENT_DAYS
         rank = priority.index(provider) if provider in priority else len(priority)
         return has_ended, rank, -row["day_count"], provider
 

@@ -25,7 +25,7 @@ from tests.support.gold.trading import bars_and_orders, bars_live, portfolio, si
 from tests.support.gold.weekly import weekly_index, weeks_of_prices
 
 SHOP = ("revenue", "discount_effect", "price_rating", "customer_satisfaction", "top_products")
-WRITTEN_AT = ("measured_at", "from_date", "to_date", "prices_version", "weather_version", "sentiment_version")
+WRITTEN_AT = ("measured_at", "prices_version", "weather_version", "sentiment_version")
 SUBJECTS: dict[str, Subject] = {
     "links and causes": Subject(
         ("ml.weather.job", "ml.impact.job"),
