@@ -72,11 +72,12 @@ def test_days_of_an_ended_provider_are_put_in_front_at_the_level_of_the_overlap(
     ratios = sorted((2000.0 + day) / (1000.0 + day) for day in range(90, 100))
     factor = (ratios[4] * ratios[5]) ** 0.5  # the median of logs of an even number
     assert len(rows) == 300 and {row["provider"] for row in rows} == {"b"}
-    first, last, own = rows[0], rows[89], rows[90]
+    first = rows[0]
+    own = rows[90]
     seam = {"spliced_from": "a", "splice_day": FIRST + timedelta(90), "splice_factor": pytest.approx(factor)}
     assert {name: first[name] for name in seam} == seam
     assert first["median_price_idr"] == pytest.approx(1000 * factor)
-    assert abs(own["median_price_idr"] / last["median_price_idr"] - 1) < 0.01
+    assert abs(own["median_price_idr"] / rows[89]["median_price_idr"] - 1) < 0.01
     assert own["spliced_from"] is own["splice_factor"] is own["splice_day"] is None
     assert [row for row in rows if row["spliced_from"]] == rows[:90]
 

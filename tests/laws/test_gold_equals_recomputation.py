@@ -171,14 +171,14 @@ def test_days_of_an_ended_provider_are_spliced_and_follow_its_late_prices(lake: 
     series = [
         row
         for row in price_rows(9)
-        if (row["commodity"], row["level"], row["region_code"]) == ("beras-medium", "province", "32")
+        if (row["commodity"], row["level"], row["region_code"]) == ("bawang-merah", "province", "32")
     ]
     ordered = sorted(series, key=lambda row: row["market_date"])
-    ended, gap = ordered[:-80], timedelta(days=60)
+    ended, gap = ordered[:-20], timedelta(days=60)
     current = [
         row
         | {"provider": "pihps", "market_date": row["market_date"] + gap, "price_idr": row["price_idr"] * 1.1}
-        for row in ordered[-80:]
+        for row in ordered[-20:]
     ]
     current = [row | {"market_month": f"{row['market_date']:%Y-%m}"} for row in current]
     factors = set()

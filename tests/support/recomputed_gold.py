@@ -115,7 +115,8 @@ def chosen_days(silver: Silver) -> list[Row]:
             )
             for (name,), days in by_provider.items()
         )
-        own = by_provider[(chosen,)]
+        none = dict.fromkeys(("spliced_from", "splice_day", "splice_factor"))
+        own = [row | none for row in by_provider[(chosen,)]]
         result_rows += [
             *own,
             *_earlier_days(own, [days for name, days in by_provider.items() if name != (chosen,)]),
@@ -173,9 +174,7 @@ def monthly_indicators(silver: Silver) -> list[Row]:
             if month in by_month:
                 of = _month_changes(by_month, month, newest_days[rows[0]["commodity"]]) | {
                     "days": len(by_month[month]),
-                    "spliced_from": next(
-                        (r["spliced_from"] for r in by_month[month] if "spliced_from" in r), None
-                    ),
+                    "spliced_from": next(filter(None, (r["spliced_from"] for r in by_month[month])), None),
                     "mean_price_idr": means[t],
                     "prices": "nominal",
                     "vintage_month": months[-1],
@@ -278,7 +277,7 @@ def _gap(row: Row) -> tuple[str, float, float] | None:
     if ceiling is None or ceiling.bound_idr is None:
         return None
     bound = ceiling.bound_idr
-    beyond = row["median_price_idr"] / row.get("splice_factor", 1) - bound
+    beyond = row["median_price_idr"] / (row["splice_factor"] or 1) - bound
     return ceiling.kind, bound, 100 * (beyond if level == "consumer" else -beyond) / bound
 
 

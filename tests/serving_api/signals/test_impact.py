@@ -84,6 +84,7 @@ def indicator(region_code: str, days_ago: int, **more: Any) -> dict[str, Any]:
         "region": "Jawa Barat",
         "channel": "retail",
         "level": "province",
+        "provider": "panel-harga",
         "market_date": day,
         "market_month": f"{day:%Y-%m}",
         "alps": 0.5,
