@@ -1,6 +1,7 @@
 """gold.daily_prices -> gold.indicators and gold.monthly_indicators, for what changed."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -13,7 +14,8 @@ from conf.settings import settings
 from lakehouse.contracts.contract import contracts
 from lakehouse.gold.chosen_provider import SERIES, spliced_rows
 from lakehouse.gold.indicator_rows import indicator_rows
-from lakehouse.io.delta import EPOCH, open_table
+from lakehouse.io.change_levels import Identity, levels_fingerprint, levels_identity, levels_of
+from lakehouse.io.delta import EPOCH, last_made_from, open_table
 from lakehouse.io.query import run_sql
 from streaming_jobs.gold.driver import BatchJob, Change, News, among, within
 
@@ -29,7 +31,7 @@ Series = tuple[str, ...]  # commodity, region_code, channel, level
 ROWS_PER_COMMIT = 60_000  # bounds memory: the whole history is written commodity by commodity
 
 
-class Source(NamedTuple):
+class SeriesSource(NamedTuple):
     """Whose prices a series has: since its first day, and before it with the factor of their level."""
 
     provider: str
@@ -37,7 +39,7 @@ class Source(NamedTuple):
     splice_factor: float | None
 
 
-SOURCE_COLUMNS = Source._fields
+SOURCE_COLUMNS = SeriesSource._fields
 
 
 class Computed(NamedTuple):
@@ -56,6 +58,21 @@ class Indicators(BatchJob):
     sources = (SOURCE,)
     tables = (BY_MONTH, BY_DAY)
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._levels: Identity = None
+
+    def is_due(self) -> bool:
+        """Whether an operator has set other levels."""
+        return levels_identity() != self._levels
+
+    def news(self) -> News | None:
+        """New prices; all of them when the rows have other levels than those in force."""
+        self._levels = levels_identity()
+        self.made_from = levels_fingerprint()
+        news = super().news()
+        return news if last_made_from(BY_DAY) == self.made_from else self.everything()
+
     def compute(self, news: News) -> Iterator[Change]:
         """The rows of the commodities with new prices, of so many at once that memory is bounded."""
         daily = open_table(SOURCE)
@@ -69,12 +86,13 @@ class Indicators(BatchJob):
             pending.append(computed(all_rows, first_days, shown))
             is_last = number == len(names)
             if is_last or sum(part.by_day.num_rows for part in pending) > ROWS_PER_COMMIT:
-                yield from changes_of(pending, first_days, is_part=not is_last)
+                for change in changes_of(pending, first_days, is_part=not is_last):
+                    yield change if change.is_part else replace(change, made_from=self.made_from)
                 pending.clear()
         pa.default_memory_pool().release_unused()
 
 
-def computed(rows: pa.Table, first_days: dict[str, date], shown: dict[Series, Source]) -> Computed:
+def computed(rows: pa.Table, first_days: dict[str, date], shown: dict[Series, SeriesSource]) -> Computed:
     """The rows of a commodity from its first changed day on; of every day when it gets another source."""
     chosen = spliced_rows(rows, settings().lake.providers)
     commodity = chosen["commodity"][0].as_py()
@@ -82,7 +100,7 @@ def computed(rows: pa.Table, first_days: dict[str, date], shown: dict[Series, So
     if any(shown.get(series, source) != source for series, source in sources.items()):
         first_days[commodity] = EPOCH.date()
     since = (first_days[commodity] - EPOCH.date()).days
-    rises = settings().alerts.levels
+    rises = levels_of(commodity)
     return Computed(
         commodity, *indicator_rows(chosen, since, rises, contracts()[BY_DAY], contracts()[BY_MONTH])
     )
@@ -101,7 +119,7 @@ def changes_of(pending: list[Computed], first_days: dict[str, date], is_part: bo
     yield Change(BY_DAY, of_day, changed, is_part=is_part)
 
 
-def sources_of(table: DeltaTable, commodities: list[str]) -> dict[Series, Source]:
+def sources_of(table: DeltaTable, commodities: list[str]) -> dict[Series, SeriesSource]:
     """The source of each series of these commodities in gold.indicators."""
     options = ds.ParquetReadOptions(dictionary_columns=[*SERIES, "provider", "spliced_from"])
     return sources_in(
@@ -111,16 +129,16 @@ def sources_of(table: DeltaTable, commodities: list[str]) -> dict[Series, Source
     )
 
 
-def sources_in(rows: pa.Table) -> dict[Series, Source]:
+def sources_in(rows: pa.Table) -> dict[Series, SeriesSource]:
     """Series -> its source, of rows with one provider a series."""
     texts = (*SERIES, "provider", "spliced_from")
     columns = {name: pc.cast(rows[name], pa.string()) for name in texts}
     columns["splice_factor"] = rows["splice_factor"]
     distinct = pa.table(columns).group_by(list(columns)).aggregate([])
-    sources: dict[Series, Source] = {}
+    sources: dict[Series, SeriesSource] = {}
     for row in distinct.to_pylist():
         series = tuple(row[name] for name in SERIES)
-        source = Source(*(row[name] for name in SOURCE_COLUMNS))
+        source = SeriesSource(*(row[name] for name in SOURCE_COLUMNS))
         if source.spliced_from or series not in sources:
             sources[series] = source
     return sources

@@ -13,6 +13,7 @@ from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.gold.chosen_provider import spliced_rows
 from lakehouse.gold.indicator_rows import indicator_rows
+from lakehouse.io.change_levels import levels_of
 from lakehouse.io.query import run_contract_sql
 from lakehouse.reference import DEFAULT_TIMEZONE, commodities
 from serving_api.reads.names import commodity_ids, single_commodity
@@ -104,7 +105,7 @@ def indicators_of(prices: pa.Table) -> dict[str, pa.Table]:
     by_day, by_month = [arrow_schema(of_day).empty_table()], [arrow_schema(of_month).empty_table()]
     for commodity in pc.unique(daily["commodity"]).to_pylist():
         rows = spliced_rows(daily.filter(pc.field("commodity") == commodity), settings().lake.providers)
-        days, months = indicator_rows(rows, 0, settings().alerts.levels, of_day, of_month)
+        days, months = indicator_rows(rows, 0, levels_of(commodity), of_day, of_month)
         by_day.append(days)
         by_month.append(months)
     return {TABLE: pa.concat_tables(by_day), MONTHLY: pa.concat_tables(by_month)}
