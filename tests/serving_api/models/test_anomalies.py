@@ -64,7 +64,7 @@ def test_price_that_nothing_can_evaluate_is_not_called_usual(models: Api, bare: 
         0.0,
         False,
     )
-    (alone,) = check(bare, observations=today(250_000)).json()["anomalies"]
+    (alone,) = check(bare, observations=today(60_000)).json()["anomalies"]
     assert (alone["verdict"], alone["reason"]) == ("not_evaluated", "no_history")
     (broken,) = check(models, region="32", observations=[{"date": later, "price_idr": 355_000}]).json()[
         "anomalies"

@@ -52,7 +52,7 @@ def test_levels_are_in_force_at_once_and_in_the_audit(api: Api) -> None:
     changed = listed(api)
     assert changed.pop(CHILLI)["levels"] == OWN and changed.items() <= usual.items()
     assert put(api, None).json() == usual[CHILLI]
-    entries = api.get("/api/v1/audit?action=levels.set", "admin").json()["items"]
+    entries = api.get("/api/v1/admin/audit?action=levels.set", "admin").json()["items"]
     details = [(entry["object"], entry["detail"]["before"], entry["detail"]["after"]) for entry in entries]
     text = "naik 10, waspada 20, siaga 30, kritis 50"
     assert details == [(CHILLI, text, None), (CHILLI, None, text)]
