@@ -1,6 +1,9 @@
 """An operator sets the levels of a commodity: in force at once, in the audit, and taken back by null."""
 
+import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from tests.support.price_lake import Stream, price_rows
 PATH = "/api/v1/change-levels"
 CHILLI = "cabai-rawit-merah"
 OWN = {"naik": 10.0, "waspada": 20.0, "siaga": 30.0, "kritis": 50.0}
+DETAILS = "select detail from audit where action = 'levels.set' order by at"
 REASON = "passes 12 % in many a week"
 
 
@@ -53,10 +57,14 @@ def test_levels_are_in_force_at_once_and_in_the_audit(api: Api) -> None:
     assert changed.pop(CHILLI)["levels"] == OWN and changed.items() <= usual.items()
     assert put(api, None).json() == usual[CHILLI]
     entries = api.get("/api/v1/admin/audit?action=levels.set", "admin").json()["items"]
-    details = [(entry["object"], entry["detail"]["before"], entry["detail"]["after"]) for entry in entries]
+    assert [(entry["object"], entry["outcome"]) for entry in entries] == [(CHILLI, "done")] * 2
+    with closing(sqlite3.connect(api.stack.home / "state" / "identity.sqlite")) as store:
+        details = [json.loads(row[0]) for row in store.execute(DETAILS)]
     text = "naik 10, waspada 20, siaga 30, kritis 50"
-    assert details == [(CHILLI, text, None), (CHILLI, None, text)]
-    assert {entry["detail"]["reason"] for entry in entries} == {REASON}
+    assert details == [
+        {"before": None, "after": text, "reason": REASON},
+        {"before": text, "after": None, "reason": REASON},
+    ]
 
 
 @pytest.mark.parametrize(
