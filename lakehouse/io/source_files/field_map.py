@@ -200,6 +200,8 @@ class FieldMap(SourceModel):
     factor: float = 1.0  # by which a number is multiplied: 0.01 for percent that are wanted as a fraction
     format: Pattern | None = None  # strptime pattern of a date or time
     zone: Annotated[str, AfterValidator(checked_zone)] = DEFAULT_TIMEZONE  # of a time
+    end_of: Literal["month"] | None = None  # a time is moved to the end of its month
+    lag_days: Annotated[int, AfterValidator(not_negative)] = 0  # added to a time: a source's publishing lag
     missing: tuple[str, ...] = ()  # texts that mean "not measured": the field is left out
     values: dict[str, str | float] = {}  # text in the file -> value; a group of a file name must be listed
 
@@ -210,6 +212,8 @@ class FieldMap(SourceModel):
             raise ValueError("exactly one of column, constant, origin and digest must be given")
         if (self.as_ in KEPT_CHARACTERS) != (self.format is not None):
             raise ValueError("a month, date or time needs its format, and nothing else has one")
+        if (self.end_of or self.lag_days) and self.as_ != "time":
+            raise ValueError("end_of and lag_days are for a time")
         return self
 
     @property
@@ -238,8 +242,12 @@ class FieldMap(SourceModel):
 
     def _time(self, text: str) -> Value:
         assert self.format is not None
-        moment = local_time(text, self.format, self.zone)
-        return moment[0][: KEPT_CHARACTERS[self.as_]] if moment else text
+        moment = moment_of(text, self.format, self.zone)
+        if moment and self.end_of:
+            moment = (moment.replace(day=1) + timedelta(days=32)).replace(day=1, hour=0, minute=0, second=0)
+        if moment:
+            moment += timedelta(days=self.lag_days)
+        return moment.isoformat()[: KEPT_CHARACTERS[self.as_]] if moment else text
 
     def _formatted_number(self, text: str) -> Value:
         """The number in a text with currency signs, separators of thousands or a decimal comma."""
