@@ -60,6 +60,7 @@ DAYS = (
 SHORT = {name.lower(): spellings.split()[0] for spellings in (*MONTHS, *DAYS) for name in spellings.split()}
 SHORT_DIRECTIVES = {"%B": "%b", "%A": "%a"}
 DIRECTIVE = re.compile("%.")
+WEEK = "%K"  # number of a week in its month, which ends with the Sunday of that number; strptime has none
 WORD = re.compile(r"[^\W\d_]+(?:['’`][^\W\d_]+)?")
 
 
@@ -77,9 +78,17 @@ def moment_of(text: str, pattern: str, zone: str) -> datetime | None:
     """The time in its zone; None when the text does not fit the strptime pattern."""
     text, pattern = with_short_names(text.strip(), pattern)
     try:
-        return datetime.strptime(text, pattern).replace(tzinfo=ZoneInfo(zone))
+        moment = datetime.strptime(text, pattern.replace(WEEK, "%d")).replace(tzinfo=ZoneInfo(zone))
     except ValueError:
         return None
+    return sunday_of(moment) if WEEK in pattern else moment
+
+
+def sunday_of(moment: datetime) -> datetime | None:
+    """The Sunday with the number of `moment.day` in its month; None when there are not so many."""
+    first = moment.replace(day=1)
+    sunday = first + timedelta(days=6 - first.weekday() + 7 * (moment.day - 1))
+    return sunday if sunday.month == moment.month else None
 
 
 @lru_cache(maxsize=4096)
@@ -133,7 +142,8 @@ def checked_pattern(pattern: str) -> str:
     """The strptime pattern. Raises ValueError for one that strptime cannot read."""
     a_day = datetime(2024, 12, 31)
     try:
-        datetime.strptime(a_day.strftime(pattern), pattern)
+        plain = pattern.replace(WEEK, "%d")
+        datetime.strptime(a_day.strftime(plain), plain)
     except (ValueError, re.error) as error:
         raise ValueError(f"'{pattern}' is no strptime pattern: {error}") from None
     return pattern
@@ -194,6 +204,7 @@ class FieldMap(SourceModel):
     origin: str | None = None
     digest: tuple[str, ...] = ()  # hash of these columns: an id where the file has none
     as_: ValueType = Field(default="text", alias="as")
+    prefix: str = ""  # before the value, which is a text then
     strip: tuple[str, ...] = ()
     thousands: str = ""
     decimal: str = "."
@@ -227,6 +238,10 @@ class FieldMap(SourceModel):
 
     def converter(self) -> Callable[[str], Value]:
         """A function text -> value, prepared once for many texts."""
+        convert = self._plain_converter()
+        return (lambda text: f"{self.prefix}{convert(text)}") if self.prefix else convert
+
+    def _plain_converter(self) -> Callable[[str], Value]:
         if self.values:
             return lambda text: self.values.get(text, text)
         if self.as_ in NAMES:

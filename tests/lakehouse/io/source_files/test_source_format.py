@@ -353,3 +353,28 @@ def test_own_format_takes_the_place_of_the_one_of_its_name_as_soon_as_it_is_ther
     assert formats()["price_long"].header[0] == "No"
     assert source_formats().files["price_long"] == sources / "price_long.yml"
     assert isinstance(format_of(tmp_path / "x.csv"), Unmatched)
+
+
+def test_sheet_of_bps_is_a_figure_of_the_week_that_ends_with_its_sunday(tmp_path: Path):
+    """July 2025 has Sundays from the 6th on; its contributions are not read, for they are a selection."""
+    sheet = tmp_path / "iph.csv"
+    header = "Bulan,Minggu ke-,Kab/Kota,Indikator Perubahan Harga (%),Komoditas Andil Perubahan Harga"
+    sheet.write_text(
+        f"{header},Komoditas Fluktuasi Harga Tertinggi,Fluktuasi Harga\n"
+        'Juli 2025,M2,Kota Bandung,"3,06",BERAS(0.5);CABAI(0.3),CABAI RAWIT,"0,17"\n'
+        "Juli 2025,M5,Jawa Barat,-0.4,,,\n"
+    )
+    source = format_of(sheet)
+    assert isinstance(source, SourceFormat) and source.name == "bps_weekly_index"
+    first, second, third, _ = (row.payload for row in FileEvents(sheet, source).rows())
+    assert first == {
+        "indicator": "iph-kota-bandung",
+        "period": "2025-07-13",
+        "value": 3.06,
+        "unit": "percent",
+        "source": "bps",
+        "released_at": "2025-07-14T00:00:00+07:00",
+        "event_time": "2025-07-14T00:00:00+07:00",
+    }
+    assert second and (second["indicator"], second["value"]) == ("iph-fluctuation-kota-bandung", 0.17)
+    assert third and third["period"] == "Juli 2025 M5", "there is no fifth Sunday: it is quarantined"
