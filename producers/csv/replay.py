@@ -212,7 +212,7 @@ def main(
     restart: Annotated[
         bool, typer.Option("--restart", help="start from the first row, also when rows were sent before")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="print the summary as JSON")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the data as JSON on stdout")] = False,
     only_check: Annotated[
         bool, typer.Option("--check", help="send nothing: show formats, events and unknown names")
     ] = False,
