@@ -288,6 +288,13 @@ def unit_aliases() -> dict[str, str]:
 
 
 @cache
+def variety_words() -> frozenset[str]:
+    """Words by which commodities of else equal names differ: colours, grades, cuts."""
+    listed = merged("commodities.yml", "varieties")
+    return frozenset(matching_key(word) for words in listed.values() for word in words)
+
+
+@cache
 def category_aliases() -> dict[str, str]:
     """matching key -> category of products in a shop, upper case."""
     return _spelled("categories.yml", "categories")
@@ -356,6 +363,7 @@ def check_lists() -> None:
     for read in (markets, ceilings, national_weights, commodity_aliases, region_aliases, place_aliases):
         read()
     unit_aliases()
+    variety_words()
     category_aliases()
     shops()
     for entry in commodities().values():

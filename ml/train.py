@@ -85,6 +85,8 @@ def fault_of(options: SimpleNamespace) -> str:
     if options.kind == "risk":
         is_wrong = options.continuous or any(choices)
         return "risk takes --data alone; it is trained with every whole price round" if is_wrong else ""
+    if options.kind in ("sales", "signal") and (options.issue or options.models or options.commodities):
+        return "--issue, --models and --commodities are for price"
     if options.data and (options.continuous or options.if_changed or options.kind in ("sales", "signal")):
         return "--data is for one round of price, risk or sentiment models"
     return ""

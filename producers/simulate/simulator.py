@@ -194,7 +194,7 @@ def main(
     markets: Annotated[
         int, typer.Option(min=1, max=1000, help="how many markets publish; each is a client of the gateway")
     ] = 12,
-    as_json: Annotated[bool, typer.Option("--json", help="print the summary as JSON")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the data as JSON on stdout")] = False,
 ) -> None:
     """Publish events of simulated markets over MQTT with QoS 1; listings of a shop and bars to Kafka.
 

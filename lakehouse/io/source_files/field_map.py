@@ -26,6 +26,7 @@ Column = str | tuple[str, ...]  # a name, or several whose texts are read as one
 ValueType = Literal[
     "text", "number", "integer", "month", "date", "time", "market", "province", "id", "identifier"
 ]
+RFC3339 = "rfc3339"
 FACTOR_DECIMALS = 12  # 29 x 0.01 is 0.29000000000000004
 LARGEST_WHOLE = 2**53 - 1  # that JSON holds exactly
 IDENTIFIER_DIGITS = 13  # hex: less than LARGEST_WHOLE
@@ -156,6 +157,15 @@ def checked_zone(name: str) -> str:
     except (OSError, ValueError, ZoneInfoNotFoundError):
         raise ValueError(f"there is no time zone '{name}'; one is Asia/Jakarta") from None
     return name
+
+
+def checked_patterns(patterns: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    """The same pattern, or list of them. Raises ValueError as `checked_pattern`, and for an unusable list."""
+    for pattern in (patterns,) if isinstance(patterns, str) else patterns:
+        checked_pattern(pattern)
+    if not patterns or (isinstance(patterns, tuple) and RFC3339 in patterns):
+        raise ValueError(f"a list needs strptime patterns alone; {RFC3339} is written without a list")
+    return patterns
 
 
 def zone_or_region(name: str) -> str:
@@ -302,12 +312,13 @@ def _digest(texts: Iterable[str]) -> str:
 class TimeMap(SourceModel):
     """The column of the event time, or several such as date and hour.
 
-    `format`: rfc3339 (passed on) or a strptime pattern, read in `zone`.
+    `format`: rfc3339 (passed on) or a strptime pattern, read in `zone`; or several patterns, of which the
+    first that fits a text is used.
     Without a column the times are the names of columns: a wide file across dates.
     """
 
     column: Column = ""
-    format: Pattern
+    format: Annotated[str | tuple[str, ...], AfterValidator(checked_patterns)]
     zone: Annotated[str, AfterValidator(zone_or_region)] = "region"
     lag_seconds: Annotated[int, AfterValidator(not_negative)] = 0  # known this long after its time
 
@@ -316,8 +327,18 @@ class TimeMap(SourceModel):
 
         An unreadable time is passed on; its seconds are those of the previous row, `before`.
         """
-        if self.format == "rfc3339":
+        if self.format == RFC3339:
             moment = parse_time(text)
             return text, moment.timestamp() if moment else before
         own_zone = zone if self.zone == "region" else self.zone
-        return local_time(text, self.format, own_zone, self.lag_seconds) or (text, before)
+        times = (local_time(text, pattern, own_zone, self.lag_seconds) for pattern in self.patterns)
+        return next(filter(None, times), (text, before))
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The strptime patterns, in the order in which they are tried."""
+        return (self.format,) if isinstance(self.format, str) else self.format
+
+    def fits(self, text: str) -> bool:
+        """Whether the text is a time of one of the patterns."""
+        return any(moment_of(text, pattern, DEFAULT_TIMEZONE) for pattern in self.patterns)
