@@ -135,6 +135,14 @@ class Basket:
         return f"{self.source} ({self.year})"
 
 
+def island(region: str) -> str:
+    """The island group of a province: the first digit of its code, Sumatra's 2 as 1.
+
+    Empty for other names.
+    """
+    return {"2": "1"}.get(region[0], region[0]) if len(region) == 2 and region.isdigit() else ""
+
+
 def matching_key(name: str) -> str:
     """Names are equal when their letters and digits are: case, space and punctuation do not matter."""
     return re.sub(r"[^0-9a-z]", "", name.lower())
