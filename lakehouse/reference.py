@@ -135,6 +135,14 @@ class Basket:
         return f"{self.source} ({self.year})"
 
 
+def island(region: str) -> str:
+    """The island group of a province: the first digit of its code, Sumatra's 2 as 1.
+
+    Empty for other names.
+    """
+    return {"2": "1"}.get(region[0], region[0]) if len(region) == 2 and region.isdigit() else ""
+
+
 def matching_key(name: str) -> str:
     """Names are equal when their letters and digits are: case, space and punctuation do not matter."""
     return re.sub(r"[^0-9a-z]", "", name.lower())
@@ -288,6 +296,13 @@ def unit_aliases() -> dict[str, str]:
 
 
 @cache
+def variety_words() -> frozenset[str]:
+    """Words by which commodities of else equal names differ: colours, grades, cuts."""
+    listed = merged("commodities.yml", "varieties")
+    return frozenset(matching_key(word) for words in listed.values() for word in words)
+
+
+@cache
 def category_aliases() -> dict[str, str]:
     """matching key -> category of products in a shop, upper case."""
     return _spelled("categories.yml", "categories")
@@ -356,6 +371,7 @@ def check_lists() -> None:
     for read in (markets, ceilings, national_weights, commodity_aliases, region_aliases, place_aliases):
         read()
     unit_aliases()
+    variety_words()
     category_aliases()
     shops()
     for entry in commodities().values():

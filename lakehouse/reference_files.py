@@ -10,7 +10,7 @@ from lakehouse.yaml_text import read_mapping
 TRACKED = REPO / "conf" / "reference"
 # File -> section -> keys that identify an entry; none: a mapping, whose lists are joined.
 LISTS: dict[str, dict[str, tuple[str, ...]]] = {
-    "commodities.yml": {"commodities": ("id",), "units": ()},
+    "commodities.yml": {"commodities": ("id",), "units": (), "varieties": ()},
     "provinces.yml": {"provinces": ("code",), "national_weights": ()},
     "markets.yml": {"markets": ("market_id",)},
     "ceilings.yml": {"ceilings": ("commodity", "level", "kind", "valid_from")},

@@ -59,6 +59,9 @@ def test_unknown_file_names_the_known_formats(tmp_path: Path, text: str, message
     assert isinstance(actual, Unmatched) and message in actual.reason
 
 
+MONTH_END = {"as": "time", "format": "%Y-%m-%d", "end_of": "month", "lag_days": 1}
+
+
 @pytest.mark.parametrize(
     ("rule", "text", "value"),
     [
@@ -72,6 +75,9 @@ def test_unknown_file_names_the_known_formats(tmp_path: Path, text: str, message
         ({"as": "integer"}, "1", 1),
         ({"as": "integer"}, "1.5", 1.5),
         ({}, "007", "007"),
+        (MONTH_END, "2024-12-03", "2025-01-02T00:00:00+07:00"),
+        ({"as": "time", "format": "%d/%m/%Y", "lag_days": 3}, "03/12/2024", "2024-12-06T00:00:00+07:00"),
+        (MONTH_END, "December", "December"),
     ],
 )
 def test_cell_becomes_a_value_and_text_that_is_no_number_stays_text(rule: dict, text: str, value: object):
@@ -86,6 +92,7 @@ def test_cell_becomes_a_value_and_text_that_is_no_number_stays_text(rule: dict, 
         ({"fields": {"prise": {"column": "price"}}}, "not a payload field"),
         ({"fields": {"price": {"column": "preis"}}}, "not in the header"),
         ({"fields": {"price": {}}}, "exactly one of"),
+        ({"fields": {"price": {"column": "price", "lag_days": 1}}}, "are for a time"),
         ({"surplus": 1}, "Extra inputs"),
     ],
 )
