@@ -11,6 +11,7 @@ import httpx2
 import orjson
 import pytest
 
+from lakehouse.identity.roles import Role
 from lakehouse.io.change_levels import change_levels_file, levels_of, set_levels
 from lakehouse.io.delta import open_table
 from streaming_jobs.gold.alerts import Alerts
@@ -18,6 +19,7 @@ from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.gold.indicators import Indicators
 from tests.support.api import Api, new_stack
 from tests.support.gold.rows import rows_of
+from tests.support.identity.people import add_person, sign_in
 from tests.support.price_lake import Stream, price_rows
 
 PATH = "/api/v1/change-levels"
@@ -83,6 +85,14 @@ def test_levels_that_do_not_ascend_and_strangers_are_refused(
 ) -> None:
     assert put(api, levels, role, commodity).status_code == status
     assert not any(item["is_own"] for item in listed(api).values())
+
+
+def test_operator_of_one_province_sets_no_levels_of_the_nation(api: Api) -> None:
+    add_person(api.stack, "barat@example.id", Role.OPERATOR, ["32"])
+    token = sign_in(api, "barat@example.id")["access_token"]
+    body = orjson.dumps({"levels": OWN, "reason": REASON})
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    assert api.request("PUT", f"{PATH}/{CHILLI}", content=body, headers=headers).status_code == 403
 
 
 def test_jobs_compute_again_what_depends_on_the_levels(lake: Path) -> None:
