@@ -4,10 +4,10 @@ from functools import partial
 
 import numpy as np
 
+from lakehouse.reference import island
 from ml.data import holidays as cal
 from ml.data.panel import Floats
 from ml.features.inputs import AHEAD, CUT, Definitions, FeatureInputs, define_features
-from ml.features.related_series import island
 
 
 def _coded(names: tuple[str, ...]) -> Floats:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from lakehouse.reference import island
 from ml.data.panel import Floats, Panel
 from ml.features import rolling
 
@@ -71,14 +72,6 @@ def _siblings(panel: Panel, week: Floats) -> Rows:
             for row in panel.rows_of(commodity):
                 siblings[row, 0] = row_of.get((commodities[best[0]], panel.regions[row]), -1)
     return siblings
-
-
-def island(region: str) -> str:
-    """The island group of a province: the first digit of its code, Sumatra's 2 as 1.
-
-    Empty for other names.
-    """
-    return {"2": "1"}.get(region[0], region[0]) if len(region) == 2 and region.isdigit() else ""
 
 
 def mean_of_rows(values: Floats) -> Floats:

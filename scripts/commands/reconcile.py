@@ -15,12 +15,12 @@ from lakehouse.io import checkpoint
 from lakehouse.io.delta import Positions, open_if_exists, tags_of
 from lakehouse.io.process_status import is_alive, stream_status, was_killed
 from lakehouse.io.query import lake_database, sql_of
+from lakehouse.io.reference_tables import reference_tables
 from lakehouse.io.table_files import faults, remedy_of
 from lakehouse.io.terminal import translated
 from lakehouse.paths import view_name
 from scripts.console import AsJson, console, emit, fail, new_app, progress
 from streaming_jobs.flows import folded, refreshed
-from streaming_jobs.gold.contract_sql import reference_tables
 from streaming_jobs.startup import checks as startup_checks
 
 app = new_app(None)

@@ -61,6 +61,7 @@ DAYS = (
 SHORT = {name.lower(): spellings.split()[0] for spellings in (*MONTHS, *DAYS) for name in spellings.split()}
 SHORT_DIRECTIVES = {"%B": "%b", "%A": "%a"}
 DIRECTIVE = re.compile("%.")
+WEEK = "%K"  # number of a week in its month, which ends with the Sunday of that number; strptime has none
 WORD = re.compile(r"[^\W\d_]+(?:['’`][^\W\d_]+)?")
 
 
@@ -78,9 +79,17 @@ def moment_of(text: str, pattern: str, zone: str) -> datetime | None:
     """The time in its zone; None when the text does not fit the strptime pattern."""
     text, pattern = with_short_names(text.strip(), pattern)
     try:
-        return datetime.strptime(text, pattern).replace(tzinfo=ZoneInfo(zone))
+        moment = datetime.strptime(text, pattern.replace(WEEK, "%d")).replace(tzinfo=ZoneInfo(zone))
     except ValueError:
         return None
+    return sunday_of(moment) if WEEK in pattern else moment
+
+
+def sunday_of(moment: datetime) -> datetime | None:
+    """The Sunday with the number of `moment.day` in its month; None when there are not so many."""
+    first = moment.replace(day=1)
+    sunday = first + timedelta(days=6 - first.weekday() + 7 * (moment.day - 1))
+    return sunday if sunday.month == moment.month else None
 
 
 @lru_cache(maxsize=4096)
@@ -134,7 +143,8 @@ def checked_pattern(pattern: str) -> str:
     """The strptime pattern. Raises ValueError for one that strptime cannot read."""
     a_day = datetime(2024, 12, 31)
     try:
-        datetime.strptime(a_day.strftime(pattern), pattern)
+        plain = pattern.replace(WEEK, "%d")
+        datetime.strptime(a_day.strftime(plain), plain)
     except (ValueError, re.error) as error:
         raise ValueError(f"'{pattern}' is no strptime pattern: {error}") from None
     return pattern
@@ -204,12 +214,15 @@ class FieldMap(SourceModel):
     origin: str | None = None
     digest: tuple[str, ...] = ()  # hash of these columns: an id where the file has none
     as_: ValueType = Field(default="text", alias="as")
+    prefix: str = ""  # before the value, which is a text then
     strip: tuple[str, ...] = ()
     thousands: str = ""
     decimal: str = "."
     factor: float = 1.0  # by which a number is multiplied: 0.01 for percent that are wanted as a fraction
     format: Pattern | None = None  # strptime pattern of a date or time
     zone: Annotated[str, AfterValidator(checked_zone)] = DEFAULT_TIMEZONE  # of a time
+    end_of: Literal["month"] | None = None  # a time is moved to the end of its month
+    lag_days: Annotated[int, AfterValidator(not_negative)] = 0  # added to a time: a source's publishing lag
     missing: tuple[str, ...] = ()  # texts that mean "not measured": the field is left out
     values: dict[str, str | float] = {}  # text in the file -> value; a group of a file name must be listed
 
@@ -220,6 +233,8 @@ class FieldMap(SourceModel):
             raise ValueError("exactly one of column, constant, origin and digest must be given")
         if (self.as_ in KEPT_CHARACTERS) != (self.format is not None):
             raise ValueError("a month, date or time needs its format, and nothing else has one")
+        if (self.end_of or self.lag_days) and self.as_ != "time":
+            raise ValueError("end_of and lag_days are for a time")
         return self
 
     @property
@@ -233,6 +248,10 @@ class FieldMap(SourceModel):
 
     def converter(self) -> Callable[[str], Value]:
         """A function text -> value, prepared once for many texts."""
+        convert = self._plain_converter()
+        return (lambda text: f"{self.prefix}{convert(text)}") if self.prefix else convert
+
+    def _plain_converter(self) -> Callable[[str], Value]:
         if self.values:
             return lambda text: self.values.get(text, text)
         if self.as_ in NAMES:
@@ -248,8 +267,12 @@ class FieldMap(SourceModel):
 
     def _time(self, text: str) -> Value:
         assert self.format is not None
-        moment = local_time(text, self.format, self.zone)
-        return moment[0][: KEPT_CHARACTERS[self.as_]] if moment else text
+        moment = moment_of(text, self.format, self.zone)
+        if moment and self.end_of:
+            moment = (moment.replace(day=1) + timedelta(days=32)).replace(day=1, hour=0, minute=0, second=0)
+        if moment:
+            moment += timedelta(days=self.lag_days)
+        return moment.isoformat()[: KEPT_CHARACTERS[self.as_]] if moment else text
 
     def _formatted_number(self, text: str) -> Value:
         """The number in a text with currency signs, separators of thousands or a decimal comma."""

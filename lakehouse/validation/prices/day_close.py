@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.arrow import ordered
+from lakehouse.reference import island
 from lakehouse.validation import Flags
 from lakehouse.validation.prices.thin_sample import USUAL_DAYS, thin_sample
 from lakehouse.validation.prices.thresholds import Thresholds
@@ -60,14 +61,14 @@ def releases(verdicts: pa.Table, days: Collection[date], thresholds: Thresholds)
     - Lasting level: it holds on `level_days` days with a report of the series in a row, its own among them.
 
     `verdicts`: rows of silver.price_verdicts of `days`, of the LOOK_BACK_DAYS before and of days up to
-    FOLLOW_DAYS after, refused ones included: what was refused is a reported move too. Only the third reason
+    FOLLOW_DAYS after, refused ones included: what was refused is a reported move too. Only the last reason
     reads days after the price's own.
     """
     return _chosen(verdicts, days, thresholds, (_shared, _thin, _lasting))
 
 
 def lasting_levels(verdicts: pa.Table, days: Collection[date], thresholds: Thresholds) -> list[Release]:
-    """`releases` for the third reason alone: no other can arise after the close of the day."""
+    """`releases` for the last reason alone: no other can arise after the close of the day."""
     return _chosen(verdicts, days, thresholds, (_lasting,))
 
 
@@ -148,6 +149,12 @@ class Reported:
         return np.array([region for _, _, region, _ in self.series])
 
     @cached_property
+    def regions(self) -> np.ndarray:
+        """The provinces; in the order of the series where each has one."""
+        regions = np.unique(self.region)
+        return self.region if len(regions) == len(self.series) else regions
+
+    @cached_property
     def is_market(self) -> Flags:
         """Whether a series is a single market."""
         return np.array([level == "market" for *_, level in self.series])
@@ -165,50 +172,95 @@ class Reported:
         start, stop = np.searchsorted(self.days, [day - LOOK_BACK_DAYS, base + 1])
         return np.asarray(self.log[self.row(day)] - _newest(self.log[start:stop]))
 
+    def rises(self, day: int, base: int) -> Floats:
+        """Log distance of each series to its usual level: the median of LOOK_BACK_DAYS up to day `base`."""
+        start, stop = np.searchsorted(self.days, [day - LOOK_BACK_DAYS, base + 1])
+        return np.asarray(self.log[self.row(day)] - median(self.log[start:stop]))
+
     def by_region(self, values: Floats) -> Floats:
-        """Median of the values of each province."""
-        regions = np.unique(self.region)
-        if len(regions) == len(self.series):
+        """Median of the values of each of `regions`."""
+        if len(self.regions) == len(self.series):
             return values
-        return np.array([median(values[self.region == region][:, None])[0] for region in regions])
+        return np.array([median(values[self.region == region][:, None])[0] for region in self.regions])
+
+
+@dataclass(frozen=True)
+class _Peers:
+    """Peers of a price, its own series among them: how many report, and how many moved alike.
+
+    `is_near`: the price ends where the others of these end, up to `shock_part` of their move. A shared move
+    explains no price far beyond it.
+    """
+
+    known: int
+    alike: int
+    is_near: bool
+
+    @classmethod
+    def of(cls, moves: Floats, ends: Floats, move: float, end: float, thresholds: Thresholds) -> "_Peers":
+        """Of the moves of peers in the direction of `move`: alike is at least `shock_part` of it.
+
+        `ends`: how far they end above an earlier level of their own; NaN for the series of the price.
+        """
+        moved = moves >= thresholds.shock_part * move
+        others = moved & np.isfinite(ends)
+        apart = abs(end - float(median_of(ends[others], 1)))
+        is_near = apart <= thresholds.shock_part * float(median_of(moves[others], 1))
+        return cls(int(np.isfinite(moves).sum()), int(moved.sum()), is_near)
+
+    def share_it(self, thresholds: Thresholds) -> bool:
+        """Whether `shock_share` of many peers moved alike."""
+        is_enough = self.known >= thresholds.min_peers and self.alike >= thresholds.shock_share * self.known
+        return self.is_near and is_enough
+
+    @property
+    def confirm_it(self) -> bool:
+        """Whether of few peers enough others moved alike."""
+        return self.is_near and self.alike - 1 >= max(FEWEST_WITNESSES, FEW_SHARE * (self.known - 1))
+
+    def text(self, move: float, places: str) -> str:
+        """The reason for a decision."""
+        return (
+            f"common shock of {100 * (np.exp(move) - 1):+.0f} %: {self.alike / self.known:.0%} of "
+            f"{self.known} {places} moved the same way by at least half of it, and the price ends near theirs"
+        )
 
 
 Reason = Callable[[Mapping[str, Any], Reported, Thresholds], str | None]
 
 
 def _shared(row: Mapping[str, Any], reported: Reported, thresholds: Thresholds) -> str | None:
-    """Why the move is a common shock: enough peers moved the same way by `shock_part` of it or more.
+    """Why the move is a common shock: enough peers moved the same way, and the price ends near them.
 
-    Peers of a single market are the markets of its province, which may have moved within `shock_days`. With
-    fewer than `min_peers` of them two others that are half of them suffice; else, and for provinces, the
-    provinces are counted, by moves since the day of the last accepted price. The share of peers is at least
-    `shock_share`.
+    Peers of a single market are the markets of its province. With fewer than `min_peers` of them, and for
+    provinces, all provinces are counted, by moves since the day of the last accepted price, then those of
+    the island group. Of few markets, and of an island group, two others that are half of them suffice.
+    Markets and provinces of an island group may have moved within `shock_days`.
     """
     day, move = _epoch_day(row["market_date"]), _move(row)
     base = day - int(row["days_since_last"])
     moves = reported.moves(day, base) * np.sign(move)
-    least = thresholds.shock_part * abs(move)
+    of_week = reported.moves(day, min(base, day - thresholds.shock_days)) * np.sign(move)
+    of_week = np.fmax(moves, of_week)
+    rises = reported.rises(day, base)
+    column = reported.column(row)
+    own, rise = abs(move), float(rises[column])
+    rises[column] = np.nan
     if row["level"] == "market":
         here = (reported.region == row["region_code"]) & reported.is_market
-        of_week = reported.moves(day, min(base, day - thresholds.shock_days)) * np.sign(move)
-        of_markets = np.fmax(moves, of_week)[here]
-        known = int(np.isfinite(of_markets).sum())
-        alike = int((of_markets >= least).sum())
-        text = f"{alike} of {known} markets of the province moved the same way by at least half of it"
-        if known >= thresholds.min_peers:
-            if alike >= thresholds.shock_share * known:
-                return _as_shock(move, text)
+        markets = _Peers.of(of_week[here], rises[here], own, rise, thresholds)
+        if markets.share_it(thresholds) or (markets.known < thresholds.min_peers and markets.confirm_it):
+            return markets.text(move, "markets of the province")
+        if markets.known >= thresholds.min_peers:
             return _among_markets(row, reported, here, thresholds)
-        # Without the market itself.
-        if alike - 1 >= max(FEWEST_WITNESSES, FEW_SHARE * (known - 1)):
-            return _as_shock(move, text)
-    of_region = reported.by_region(moves)
-    known, alike = int(np.isfinite(of_region).sum()), int((of_region >= least).sum())
-    if known < thresholds.min_peers or alike < thresholds.shock_share * known:
-        return None
-    return _as_shock(
-        move, f"{alike / known:.0%} of {known} provinces moved the same way by at least half of it"
-    )
+    others = np.where(np.isfinite(rises), moves, np.nan)
+    moves, others, of_week, rises = map(reported.by_region, (moves, others, of_week, rises))
+    provinces = _Peers.of(moves, others, own, own, thresholds)
+    if provinces.share_it(thresholds):
+        return provinces.text(move, "provinces")
+    near = np.array([island(region) == island(row["region_code"]) for region in reported.regions])
+    neighbours = _Peers.of(of_week[near], rises[near], own, rise, thresholds)
+    return neighbours.text(move, "provinces of the island group") if neighbours.confirm_it else None
 
 
 def _among_markets(
@@ -216,18 +268,15 @@ def _among_markets(
 ) -> str | None:
     """Why the step only follows the others: it ends near the median of the markets `here` on that day.
 
-    Near is within `shock_part` of the move.
+    Near is within `shock_part` of its distance before: a step that leads as far beyond follows nobody.
     """
     today = reported.log[reported.row(_epoch_day(row["market_date"]))].copy()
     today[reported.column(row)] = np.nan
     others = float(median_of(today[here], thresholds.min_peers))
-    if not abs(np.log(row["price_idr"]) - others) <= thresholds.shock_part * abs(_move(row)):
+    before = abs(np.log(row["last_price_idr"]) - others)
+    if not abs(np.log(row["price_idr"]) - others) <= thresholds.shock_part * before:
         return None
     return f"follows its peers: the median of the markets of the province is {np.exp(others):,.0f} rupiah"
-
-
-def _as_shock(move: float, peers: str) -> str:
-    return f"common shock of {100 * (np.exp(move) - 1):+.0f} %: {peers}"
 
 
 def _thin(row: Mapping[str, Any], reported: Reported, thresholds: Thresholds) -> str | None:

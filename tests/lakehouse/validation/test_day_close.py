@@ -50,10 +50,16 @@ def test_shock_needs_three_of_ten_provinces(up: int, released: int):
 
 
 def test_move_of_half_the_size_counts_as_alike_and_less_does_not():
-    half = {**spread(1, 0.30), "12": 0.16, "13": 0.16}
-    assert {release.move > 0.29 for release in closed(half)[0]} >= {True}
-    less = {**spread(1, 0.30), "12": 0.14, "13": 0.14}
-    assert not [release for release in closed(less)[0] if release.move > 0.29]
+    half = {**spread(1, 0.30), "12": 0.16, "13": 0.29}
+    assert {release.move > 0.295 for release in closed(half)[0]} >= {True}
+    less = {**spread(1, 0.30), "12": 0.14, "13": 0.29}
+    assert not [release for release in closed(less)[0] if release.move > 0.295]
+
+
+def test_move_that_ends_far_beyond_those_that_moved_alike_is_no_shared_shock():
+    chosen, refused = closed({**spread(4, 0.20), "11": 0.38})
+    assert len(refused) == 4 and len(chosen) == 3
+    assert all(release.move == pytest.approx(0.20, abs=0.002) for release in chosen)
 
 
 def test_opposite_move_is_not_alike():
@@ -73,9 +79,36 @@ def test_shock_not_released_on_its_day_is_released_on_the_next():
     assert len(refused) == 5 and len(chosen) == 5
 
 
-def test_four_provinces_are_too_few_for_a_shock():
+ISLANDS = ("11", "12", "13", "14", "31", "32", "33", "51", "52", "61", "62", "63", "64", "65", "71", "73")
+
+
+@pytest.mark.parametrize(
+    ("moved", "released"),
+    [(("61", "62"), 0), (("61", "62", "63"), 3), (("11", "31", "61"), 0), (("61", "62", "63", "31"), 3)],
+)
+def test_shock_of_an_island_group_is_counted_over_its_provinces(moved: tuple[str, ...], released: int):
+    market = Market()
+    market.day([row(day, code, 30_010.0 + 40 * (day % 3)) for day in range(DAYS) for code in ISLANDS])
+    sizes = dict(zip(moved, (39_000.0, 38_000.0, 40_000.0, 39_500.0), strict=False))
+    refused = market.day([row(DAYS, code, sizes.get(code, 30_050.0)) for code in ISLANDS])
+    assert len(refused) == len(moved)
+    reasons = market.close(DAYS)
+    assert len(reasons) == released
+    assert all("60% of 5 provinces of the island group" in reason for reason in reasons.values())
+
+
+def test_province_joins_the_shock_of_its_island_group_within_the_week():
+    market = Market()
+    market.day([row(day, code, 30_010.0 + 40 * (day % 3)) for day in range(DAYS) for code in ISLANDS])
+    risen = dict.fromkeys(("61", "62", "63"), 39_000.0)
+    for day, more in ((DAYS, {}), (DAYS + 2, {"64": 39_500.0})):
+        refused = market.day([row(day, code, (risen | more).get(code, 30_050.0)) for code in ISLANDS])
+        assert refused and sorted(market.close(day)) == sorted(refused)
+
+
+def test_four_provinces_of_as_many_islands_are_too_few_for_a_shock():
     validator = PriceValidator(knobs())
-    few = PROVINCES[:4]
+    few = ("11", "31", "61", "71")
     rows = [row(day, code, 30_000.0 + 10 * (day % 3)) for day in range(DAYS) for code in few]
     first = judge(validator, rows)[0].verdicts
     second = judge(validator, [row(DAYS, code, 45_000.0) for code in few])[0].verdicts
@@ -140,7 +173,7 @@ def test_shock_of_one_province_is_counted_over_its_markets(moved: int, released:
     assert len(refused) == moved
     reasons = market.close(DAYS)
     assert sorted(reasons) == sorted(refused)[:released]
-    assert all(f"{moved} of 18 markets of the province" in reason for reason in reasons.values())
+    assert all(f"{moved / 18:.0%} of 18 markets of the province" in reason for reason in reasons.values())
 
 
 def test_market_that_follows_the_shock_of_the_week_is_released():
@@ -152,6 +185,21 @@ def test_market_that_follows_the_shock_of_the_week_is_released():
     following = dict.fromkeys(range(10), 39_000.0)
     refused = market.day(markets(DAYS + 3, following))
     assert len(market.close(DAYS + 3)) == len(refused)
+
+
+def test_market_that_ends_beyond_the_others_stays_although_they_moved_alike():
+    market = Market()
+    market.day([price for day in range(DAYS) for price in markets(day, {0: 40_000.0})])
+    others = dict.fromkeys(range(1, 18), 39_000.0)
+    refused = market.day(markets(DAYS, {**others, 0: 64_000.0}))  # 1.64 times the others' price
+    assert len(refused) == 18 and len(market.close(DAYS)) == 17
+
+
+def test_market_that_steps_as_far_above_the_others_as_it_was_below_follows_nobody():
+    market = Market()
+    market.day([price for day in range(DAYS) for price in markets(day, {0: 21_000.0})])
+    assert len(market.day(markets(DAYS, {0: 42_000.0}))) == 1
+    assert not market.close(DAYS)
 
 
 def test_two_of_three_markets_confirm_a_third_of_their_province():
