@@ -37,13 +37,13 @@ from producers.simulate.planted import (
     SILENT_DAYS,
     SILENT_MARKET,
     WRONG_PRICES,
-    Plan,
+    SamplePlan,
     folder,
     price_id,
     read_plan,
 )
 from producers.simulate.supply import HELD_IN, deliveries, posts, stocks
-from producers.simulate.walk import FIRST, SHORTAGE, Walk, walk
+from producers.simulate.walk import FIRST, SHORTAGE, Country, walk
 
 log = logging.getLogger("lumbung.history")
 PRICE_HEADER = ("event_id", "market_id", "commodity", "price", "unit", "event_time", "region")
@@ -79,7 +79,7 @@ MACRO = {  # indicator: (unit, level, yearly growth, source)
 
 
 def prices(
-    country: Walk, planted_on: date, first: date, last: date, seed: int = SEED
+    country: Country, planted_on: date, first: date, last: date, seed: int = SEED
 ) -> Iterator[dict[str, object]]:
     """Payloads of PRICE_HEADER of the days from `first` to `last`, by day; wrong ones as planted.
 
@@ -122,7 +122,7 @@ def published_until(file: Path) -> date:
     return date.fromisoformat(last[0])
 
 
-def weather(country: Walk, first: date, last: date, seed: int = SEED) -> Iterator[dict[str, object]]:
+def weather(country: Country, first: date, last: date, seed: int = SEED) -> Iterator[dict[str, object]]:
     """Payloads of WEATHER_HEADER, one a province and day."""
     stations = {place.region_code: at for at, place in reversed(list(enumerate(country.places)))}
     for number in range((last - first).days + 1):
@@ -165,7 +165,7 @@ def macro(first: date, last: date, seed: int = SEED) -> Iterator[dict[str, objec
 
 
 def readings(
-    country: Walk, first_run: datetime, first: datetime, last: datetime
+    country: Country, first_run: datetime, first: datetime, last: datetime
 ) -> Iterator[dict[str, object]]:
     """Payloads of sensors from `first` to `last`: three in the first market, one of which drifts."""
     steps = int((last - first) / SLOT)
@@ -201,7 +201,7 @@ def _local(day: date, clock: time, place: Market) -> datetime:
     return datetime.combine(day, clock, ZoneInfo(provinces()[place.region_code].timezone))
 
 
-def write_files(country: Walk, plan: Plan) -> Path:
+def write_files(country: Country, plan: SamplePlan) -> Path:
     """Write prices, weather and macro figures up to the plan's `files_until`; returns their folder."""
     target = folder() / f"until-{plan.files_until}"
     target.mkdir(parents=True, exist_ok=True)
@@ -221,7 +221,7 @@ def write_files(country: Walk, plan: Plan) -> Path:
 
 
 def recent(
-    country: Walk, plan: Plan, first: date, last: date, now: datetime
+    country: Country, plan: SamplePlan, first: date, last: date, now: datetime
 ) -> Iterator[tuple[str, dict[str, object]]]:
     """(kind, payload) of all that happened from `first` to `last`, and of the sensors of the last day."""
     planted_on = plan.planted_on

@@ -30,7 +30,7 @@ WRONG_NAME = "Cabe Rawit Mera"
 
 
 @dataclass(frozen=True)
-class Plan:
+class SamplePlan:
     """Which days a lake gets. `planted_on`: the day before its first run, on which faults are dated."""
 
     first_run: datetime
@@ -57,14 +57,14 @@ def folder() -> Path:
     return settings().home / "sample"
 
 
-def read_plan(now: datetime) -> Plan:
+def read_plan(now: datetime) -> SamplePlan:
     """The plan of this home; without one that of a first run at `now`."""
     note = read_json(folder() / "plan.json")
     if note is None:
-        return Plan(now)
+        return SamplePlan(now)
     sent_until = note["sent_until"]
     first_run = datetime.fromisoformat(note["first_run"])
-    return Plan(first_run, date.fromisoformat(sent_until) if sent_until else None)
+    return SamplePlan(first_run, date.fromisoformat(sent_until) if sent_until else None)
 
 
 @dataclass(frozen=True)

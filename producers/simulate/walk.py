@@ -27,7 +27,9 @@ HOLIDAY_RAMP_DAYS = 14
 PROVINCE_SPREAD = 0.06  # sd of the log price level between provinces
 ROUNDED_TO_IDR = 50
 # Standard deviations of the parts of a day's move, in units of the commodity's daily volatility.
-NATIONAL, OWN, SURVEY = 0.6, 0.7, 0.25
+NATIONAL = 0.6
+OWN = 0.7
+SURVEY = 0.25
 MOMENTUM = 0.5  # share of a national move that goes on the next day
 NATIONAL_PERSISTENCE = 0.98  # share of the distance to the usual level that remains on the next day
 OWN_PERSISTENCE = 0.96
@@ -48,7 +50,7 @@ WET_MM = 65.0
 
 
 @dataclass(frozen=True)
-class Walk:
+class Country:
     """The country up to the last day.
 
     `deviation`: (commodities, markets, days) of log price from the level of the day; `rain_mm`:
@@ -68,7 +70,7 @@ class Walk:
         )
 
 
-def walk(last: date, planted_on: date, seed: int = 1, count: int = MARKETS) -> Walk:
+def walk(last: date, planted_on: date, seed: int = 1, count: int = MARKETS) -> Country:
     """The walk of `count` markets from FIRST to `last`, with a shortage at its height on `planted_on`.
 
     The same seed and planted day give the same values, whatever the last day is.
@@ -95,7 +97,7 @@ def walk(last: date, planted_on: date, seed: int = 1, count: int = MARKETS) -> W
             deviation[number, at] += RAIN_EFFECT.get(commodity.group, 0.0) * wet[at]
             if commodity.id == SHORTAGE and place.region_code in SHORTAGE_REGIONS:
                 deviation[number, at] += shortage
-    return Walk(places, listed, deviation, rain)
+    return Country(places, listed, deviation, rain)
 
 
 def _draws(days: int, seed: int, *names: str) -> Floats:

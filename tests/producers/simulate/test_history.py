@@ -24,13 +24,13 @@ from producers.simulate.planted import (
     SILENT_DAYS,
     SILENT_MARKET,
     WRONG_PRICES,
-    Plan,
+    SamplePlan,
     read_plan,
 )
 from producers.simulate.walk import SHORTAGE, SHORTAGE_REGIONS, walk
 
 NOW = datetime(2026, 3, 2, 5, tzinfo=UTC)
-PLAN = Plan(NOW)
+PLAN = SamplePlan(NOW)
 LAST = PLAN.planted_on
 
 
@@ -120,8 +120,10 @@ def test_files_are_of_known_formats_and_recent_days_hold_every_kind(lone_home: P
         history.event(kind, payload, NOW)
         for kind, payload in history.recent(country, PLAN, PLAN.files_until + timedelta(days=1), LAST, NOW)
     ]
-    found = {event.kind for event in sent}
-    assert found == {"price", "weather", "macro", "stock", "shipment", "post", "sensor"} <= kinds().keys()
+    sent_kinds = {event.kind for event in sent}
+    assert (
+        sent_kinds == {"price", "weather", "macro", "stock", "shipment", "post", "sensor"} <= kinds().keys()
+    )
     assert all(faults(orjson.loads(event.value), [event.kind]) == [] for event in sent)
     assert len({event.event_id for event in sent}) == len(sent)
 
@@ -157,5 +159,5 @@ def test_drifting_device_leaves_its_peers_within_the_last_hours():
 
 
 def test_plan_is_kept_between_runs(lone_home: Path) -> None:
-    Plan(NOW, LAST).write()
-    assert read_plan(NOW + timedelta(days=3)) == Plan(NOW, LAST)
+    SamplePlan(NOW, LAST).write()
+    assert read_plan(NOW + timedelta(days=3)) == SamplePlan(NOW, LAST)
