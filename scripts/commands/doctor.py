@@ -56,8 +56,8 @@ def doctor(
             print(f"{'ok  ' if finding.ok else 'FAIL'} {finding.name}: {translated(finding.detail)}")
             if not finding.ok:
                 print(f"     {translated(f'remedy: {finding.remedy}')}")
-        wrong = f"{len(faults)} are wrong" if faults else "nothing is wrong"
-        print(translated(f"{len(checked)} checks: {wrong}"))
+        outcome = f"{len(faults)} of {len(checked)} checks failed" if faults else "nothing is wrong"
+        print(translated(outcome))
     raise typer.Exit(ExitCode.FAILED if faults else ExitCode.DONE)
 
 

@@ -67,7 +67,7 @@ def test_doctor_prints_what_is_wrong_and_with_all_the_rest(
         assert ended.value.code == (1 if faults else 0)
         shown = capsys.readouterr().out
         assert "java" not in shown
-        assert ("2 checks: 1 are wrong" if faults else "1 checks: nothing is wrong") in shown
+        assert ("1 of 2 checks failed" if faults else "nothing is wrong") in shown
     assert "FAIL disk: full\n     remedy: make room" in shown
     with pytest.raises(SystemExit):
         doctor_app(["--all"])
