@@ -5,6 +5,7 @@ ends. So earlier days of another provider are put in front of a series at the le
 """
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -47,38 +48,33 @@ def spliced_rows(daily: pa.Table, priority: Sequence[str] = ()) -> pa.Table:
     the first day of the chosen one; `splice_factor`, by which the price was multiplied.
     """
     keys = _keys(daily)
-    parts = [_marked(chosen_rows(daily, priority), None)]
+    parts = [_marked(chosen_rows(daily, priority), None, None, None)]
     for rows in _providers(daily, keys).values():
-        best = _best(rows, priority) if len(rows) > 1 else rows[0]
-        others = [row for row in rows if row["day_min"] < best["day_min"]]
+        best = _best(rows, priority)
+        others = sorted(row["key"] for row in rows if row["day_min"] < best["day_min"])
         if others:
-            own = _of_key(daily, keys, best["key"])
-            earlier = [_of_key(daily, keys, row["key"]) for row in sorted(others, key=lambda row: row["key"])]
-            parts += [part for part in [_before(own, earlier, best["day_min"])] if part is not None]
-    return pa.concat_tables(parts) if daily.num_rows else parts[0]
+            own, *earlier = (daily.filter(pc.equal(keys, key)) for key in (best["key"], *others))
+            parts += _days_in_front(own, earlier, best["day_min"])
+    return pa.concat_tables(parts)
 
 
-def _before(own: pa.Table, earlier: Sequence[pa.Table], first_day: Any) -> pa.Table | None:  # noqa: ANN401
-    """The spliced days in front of `own`; None when no other provider has enough of the same unit."""
-    longest: pa.Table | None = None
-    source = None
-    for other in earlier:
-        days = other.filter(pc.less(other["market_date"], first_day))
-        same_unit = "unit" not in own.column_names or own["unit"][0].as_py() == other["unit"][0].as_py()
-        least = LEAST_SPLICED if longest is None else longest.num_rows + 1
-        if same_unit and days.num_rows >= least:
-            longest, source = days, other
-    if longest is None or source is None:
-        return None
+def _days_in_front(own: pa.Table, others: Sequence[pa.Table], first: date) -> list[pa.Table]:
+    """The days before `first` of the one of `others` that has most of them; none if too few."""
+    same_unit = [other for other in others if other["unit"][0].as_py() == own["unit"][0].as_py()]
+    sizes = [pc.sum(pc.less(other["market_date"], first)).as_py() for other in same_unit]
+    if max(sizes, default=0) < LEAST_SPLICED:
+        return []
+    source = same_unit[sizes.index(max(sizes))]
     factor = level_factor(own, source)
-    place = longest.schema.get_field_index("median_price_idr")
-    prices = pc.multiply(longest["median_price_idr"], factor)
-    adjusted = longest.set_column(place, longest.schema.field(place), prices)
-    provider = own["provider"][0]
-    place = adjusted.schema.get_field_index("provider")
-    names = pa.array([provider.as_py()] * adjusted.num_rows, adjusted.schema.field(place).type)
-    seam = (longest["provider"][0].as_py(), first_day, factor)
-    return _marked(adjusted.set_column(place, adjusted.schema.field(place), names), seam)
+    days = source.filter(pc.less(source["market_date"], first))
+    replaced = {
+        "median_price_idr": pc.multiply(days["median_price_idr"], factor),
+        "provider": pa.array(own["provider"][:1].to_pylist() * days.num_rows, own["provider"].type),
+    }
+    for name, values in replaced.items():
+        place = days.schema.get_field_index(name)
+        days = days.set_column(place, days.schema.field(place), values)
+    return [_marked(days, source["provider"][0].as_py(), first, factor)]
 
 
 def level_factor(own: pa.Table, other: pa.Table) -> float:
@@ -101,20 +97,16 @@ def _logs(rows: pa.Table) -> tuple[Any, Any]:
     return day[order], np.log(rows["median_price_idr"].to_numpy()[order])
 
 
-def _marked(rows: pa.Table, seam: tuple[Any, ...] | None) -> pa.Table:
+def _marked(rows: pa.Table, provider: str | None, day: date | None, factor: float | None) -> pa.Table:
     """The rows with the columns of SPLICE."""
-    for field, value in zip(SPLICE, seam or (None,) * len(SPLICE), strict=True):
-        rows = rows.append_column(field, pa.array([value] * rows.num_rows, field.type))
+    for field, value in zip(SPLICE, (provider, day, factor), strict=True):
+        rows = rows.append_column(field, pa.repeat(pa.scalar(value, field.type), rows.num_rows))
     return rows
 
 
 def _keys(daily: pa.Table) -> pa.ChunkedArray:
     """Series and provider of each row."""
     return pc.binary_join_element_wise(*(_texts(daily[name]) for name in (*SERIES, "provider")), SEPARATOR)
-
-
-def _of_key(daily: pa.Table, keys: pa.ChunkedArray, key: str) -> pa.Table:
-    return daily.filter(pc.equal(keys, key))
 
 
 def _providers(daily: pa.Table, keys: pa.ChunkedArray) -> dict[str, list[dict[str, Any]]]:

@@ -24,7 +24,7 @@ from conf.settings import settings
 from lakehouse.event import Event, series_key
 from lakehouse.io.kafka import NotAcknowledged, publish
 from lakehouse.io.terminal import console, fail
-from lakehouse.reference import DEFAULT_TIMEZONE, Market, provinces
+from lakehouse.reference import Market, provinces
 from lakehouse.times import rfc3339
 from producers.csv.replay import files_at, replay
 from producers.simulate.markets import device_of, reading
@@ -38,6 +38,7 @@ from producers.simulate.planted import (
     SILENT_MARKET,
     WRONG_PRICES,
     SamplePlan,
+    day_before,
     folder,
     price_id,
     read_plan,
@@ -145,9 +146,12 @@ def weather(country: Country, first: date, last: date, seed: int = SEED) -> Iter
 
 
 def macro(first: date, last: date, seed: int = SEED) -> Iterator[dict[str, object]]:
-    """Payloads of MACRO_HEADER of the months that were published, on the first of the next, up to `last`."""
-    month = first.replace(day=1)
+    """Payloads of MACRO_HEADER released from `first` to `last`: a month's on the first of the next."""
+    month = (first.replace(day=1) - timedelta(days=40)).replace(day=1)
     while (release := (month + timedelta(days=32)).replace(day=1)) <= last:
+        if release < first:
+            month = release
+            continue
         dice = random.Random(f"macro {seed} {month}")  # noqa: S311
         released_at = datetime.combine(release, time(11), ZoneInfo("Asia/Jakarta")).isoformat()
         years = (month - FIRST).days / 365.25
@@ -225,20 +229,30 @@ def recent(
 ) -> Iterator[tuple[str, dict[str, object]]]:
     """(kind, payload) of all that happened from `first` to `last`, and of the sensors of the last day."""
     planted_on = plan.planted_on
+    sensors_since = slot_of(now) - timedelta(hours=SENSOR_HOURS)
     for kind, payloads in (
         ("weather", weather(country, first, last)),
-        ("macro", macro(first.replace(day=1) - timedelta(days=1), last)),
+        ("macro", macro(first, last)),
         ("price", prices(country, planted_on, first, last)),
         ("shipment", deliveries(planted_on, first, last)),
         ("stock", stocks(planted_on, first, last)),
         ("post", posts(SHORTAGE, planted_on, first, last)),
-        ("sensor", readings(country, plan.first_run, _slot(now) - timedelta(hours=SENSOR_HOURS), _slot(now))),
+        (
+            "sensor",
+            readings(
+                country,
+                plan.first_run,
+                max(sensors_since, slot_of(plan.last_run or sensors_since)),
+                slot_of(now),
+            ),
+        ),
     ):
         for payload in payloads:
             yield kind, payload
 
 
-def _slot(now: datetime) -> datetime:
+def slot_of(now: datetime) -> datetime:
+    """The five minutes that a moment lies in."""
     return now - timedelta(minutes=now.minute % 5, seconds=now.second, microseconds=now.microsecond)
 
 
@@ -259,14 +273,15 @@ def main() -> ExitCode:
     now = datetime.now(UTC)
     plan = read_plan(now)
     plan.write()
-    yesterday = now.astimezone(ZoneInfo(DEFAULT_TIMEZONE)).date() - timedelta(days=1)
+    yesterday = day_before(now)
     country = walk(yesterday, plan.planted_on, SEED)
-    if plan.sent_until is None:
+    if plan.last_run is None:
         files = files_at(write_files(country, plan), None)
         code = replay(files, None, False, False, stopped_by_signals(log))
         if code is not ExitCode.DONE:
             return code
-    first = (plan.sent_until or plan.files_until) + timedelta(days=1)
+    sent_until = day_before(plan.last_run) if plan.last_run else plan.files_until
+    first = sent_until + timedelta(days=1)
     events = [event(kind, payload, now) for kind, payload in recent(country, plan, first, yesterday, now)]
     parts = range(0, len(events), AT_ONCE)
     try:
@@ -274,7 +289,7 @@ def main() -> ExitCode:
             publish(events[start : start + AT_ONCE])
     except NotAcknowledged as error:
         fail(f"Kafka did not acknowledge everything ({error})", ExitCode.FAILED)
-    replace(plan, sent_until=yesterday).write()
+    replace(plan, last_run=now).write()
     return ExitCode.DONE
 
 

@@ -31,15 +31,15 @@ WRONG_NAME = "Cabe Rawit Mera"
 
 @dataclass(frozen=True)
 class SamplePlan:
-    """Which days a lake gets. `planted_on`: the day before its first run, on which faults are dated."""
+    """Which days a lake gets: those before its first run, then those since the last one."""
 
     first_run: datetime
-    sent_until: date | None = None  # last day whose events are acknowledged
+    last_run: datetime | None = None  # whose events are all acknowledged
 
     @property
     def planted_on(self) -> date:
-        """The last day of the first history."""
-        return self.first_run.astimezone(ZoneInfo(DEFAULT_TIMEZONE)).date() - timedelta(days=1)
+        """The last day of the first history, on which faults are dated."""
+        return day_before(self.first_run)
 
     @property
     def files_until(self) -> date:
@@ -48,8 +48,8 @@ class SamplePlan:
 
     def write(self) -> None:
         """Keep it for the next run."""
-        sent_until = str(self.sent_until) if self.sent_until else None
-        write_json(folder() / "plan.json", {"first_run": rfc3339(self.first_run), "sent_until": sent_until})
+        last_run = rfc3339(self.last_run) if self.last_run else None
+        write_json(folder() / "plan.json", {"first_run": rfc3339(self.first_run), "last_run": last_run})
 
 
 def folder() -> Path:
@@ -57,14 +57,18 @@ def folder() -> Path:
     return settings().home / "sample"
 
 
+def day_before(moment: datetime) -> date:
+    """The last whole day of the country, in its first time zone."""
+    return moment.astimezone(ZoneInfo(DEFAULT_TIMEZONE)).date() - timedelta(days=1)
+
+
 def read_plan(now: datetime) -> SamplePlan:
     """The plan of this home; without one that of a first run at `now`."""
     note = read_json(folder() / "plan.json")
     if note is None:
         return SamplePlan(now)
-    sent_until = note["sent_until"]
-    first_run = datetime.fromisoformat(note["first_run"])
-    return SamplePlan(first_run, date.fromisoformat(sent_until) if sent_until else None)
+    last_run = datetime.fromisoformat(note["last_run"]) if note["last_run"] else None
+    return SamplePlan(datetime.fromisoformat(note["first_run"]), last_run)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The list of prices that two or more providers have for one commodity, province and day."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Literal
 
 import pyarrow as pa
@@ -12,7 +12,7 @@ from lakehouse.io.query import run_sql
 from serving_api.listings.filters import MEMBERS, from_simulated_prices, region
 from serving_api.listings.listing import Filter, Listing, ListRequest, Row, listing_router
 from serving_api.reads.dashboard.daily_figures import DAILY, RETAIL
-from serving_api.reads.names import commodity_ids
+from serving_api.reads.names import commodity_ids, region_code
 from serving_api.reads.responses import to_json_value
 from serving_api.schemas.envelope import Name
 
@@ -21,6 +21,7 @@ COLUMNS = (
     "commodity", "region_code", "region", "level", "provider", "market_date", "unit", "median_price_idr",
     "observations", "markets",
 )  # fmt: skip
+USUAL_DAYS = 180  # before the day
 TOLERANCES = pa.schema({"commodity": pa.string(), "tolerance": pa.float64()})
 # The first reason that holds, of the lowest and the highest price. Usual: the median log ratio of the two
 # providers over the 180 days before, of at least 30; tolerance: knob validation.source_tolerance.
@@ -108,17 +109,24 @@ class ComparedSources(BaseModel):
 
 
 def compared(request: ListRequest, condition: pc.Expression) -> pa.Table:
-    """The cells of the requested commodities that meet the condition."""
+    """The cells of the commodities that meet the condition; earlier days only show what is usual."""
+    assert request.times is not None
     ids = sorted(commodity_ids(request.values["commodity"]))
+    code = region_code(request.values["region"])
+    first = (request.times.first_day or request.times.start.date()) - timedelta(days=USUAL_DAYS)
 
     def compute() -> pa.Table:
-        of_commodity = pc.field("commodity").isin(ids) & (pc.field("channel") == RETAIL)
-        daily = request.snapshot.read(of_commodity, COLUMNS)
+        wanted = pc.field("commodity").isin(ids) & (pc.field("channel") == RETAIL)
+        wanted &= pc.field("market_date") >= first
+        if code is not None:
+            wanted &= pc.field("region_code") == code
         knobs = settings().validation.source_tolerance
         known = [{"commodity": name, "tolerance": knobs.get(name, knobs["default"])} for name in ids]
-        return run_sql(COMPARISON, {"daily": daily, "tolerances": pa.Table.from_pylist(known, TOLERANCES)})
+        tolerances = pa.Table.from_pylist(known, TOLERANCES)
+        daily = request.snapshot.read(wanted, COLUMNS)
+        return run_sql(COMPARISON, {"daily": daily, "tolerances": tolerances})
 
-    return request.snapshot.cached(("compared sources", *ids), compute).filter(condition)
+    return request.snapshot.cached(("compared sources", *ids, code, first), compute).filter(condition)
 
 
 def compared_item(row: Row) -> Row:

@@ -50,8 +50,8 @@ class CheckedPrice(BaseModel):
     severity: Literal["none", "low", "medium", "high", "critical"]
     verdict: Literal["ordinary", "anomaly", "not_evaluated"]
     reason: Literal["no_history", "too_old", "too_new"] | None = Field(
-        description="why it is not evaluated: no earlier price is known; all known ones are later; the last "
-        "one is more than 60 days older, so that most prices would pass"
+        description="why it is not. no_history: no earlier price is known; too_old: the known ones are of "
+        "its day or later; too_new: the last one is more than 60 days older, so that most prices would pass"
     )
     methods: list[Method] = Field(description="methods whose limit is exceeded")
 

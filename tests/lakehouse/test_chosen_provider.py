@@ -14,6 +14,7 @@ def days(provider: str, start: int, stop: int, price: float = 1.0, **more: str) 
     series = {"commodity": "cabai-rawit-merah", "region_code": "32", "channel": "retail", "level": "province"}
     return [
         series
+        | {"unit": "kg"}
         | more
         | {"provider": provider, "market_date": FIRST + timedelta(day), "median_price_idr": price + day}
         for day in range(start, stop)
@@ -58,7 +59,9 @@ def test_series_does_not_jump_where_another_provider_begins_or_ends():
 
 def test_dictionaries_and_empty_tables_are_read():
     table = pa.Table.from_pylist(days("a", 0, 3) + days("b", 0, 2))
-    coded = table.set_column(4, "provider", table["provider"].dictionary_encode())
+    coded = table.set_column(
+        table.schema.get_field_index("provider"), "provider", table["provider"].dictionary_encode()
+    )
     assert chosen_rows(coded).num_rows == 3 and chosen_rows(coded.slice(0, 0)).num_rows == 0
 
 
@@ -116,6 +119,8 @@ def test_splice_does_not_change_while_later_days_arrive():
 
 def test_dictionaries_are_spliced():
     table = pa.Table.from_pylist(days("a", 0, 40) + days("b", 90, 93))
-    coded = table.set_column(4, "provider", table["provider"].dictionary_encode())
+    coded = table.set_column(
+        table.schema.get_field_index("provider"), "provider", table["provider"].dictionary_encode()
+    )
     assert spliced_rows(coded)["spliced_from"].null_count == 3
     assert spliced_rows(coded.slice(0, 0)).num_rows == 0

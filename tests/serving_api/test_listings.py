@@ -78,7 +78,12 @@ def test_list_is_sent_as_json_csv_and_xlsx(api: Api, path: str) -> None:
     assert items or path not in WITH_ROWS
     columns = SCHEMA["components"]["schemas"][item_schema(path)]["properties"]
     for form, media_type in FILES.items():
-        for query, headers in ((f"&format={form}", {}), ("", {"Accept": media_type})):
+        json_alone = {"Accept": "application/json"}
+        for query, headers in (
+            (f"&format={form}", {}),
+            (f"&format={form}", json_alone),
+            ("", {"Accept": media_type}),
+        ):
             response = api.get(address + query, role, headers=headers)
             assert response.status_code == 200 and response.headers["content-type"].startswith(media_type)
             name = re.fullmatch(

@@ -159,5 +159,22 @@ def test_drifting_device_leaves_its_peers_within_the_last_hours():
 
 
 def test_plan_is_kept_between_runs(lone_home: Path) -> None:
-    SamplePlan(NOW, LAST).write()
-    assert read_plan(NOW + timedelta(days=3)) == SamplePlan(NOW, LAST)
+    for plan in (PLAN, SamplePlan(NOW, NOW + timedelta(hours=1))):
+        plan.write()
+        assert read_plan(NOW + timedelta(days=3)) == plan
+
+
+def test_next_run_sends_what_is_new_alone():
+    later = NOW + timedelta(days=1, hours=2)
+    country = walk(LAST + timedelta(days=1), LAST)
+
+    def ids(plan: SamplePlan, first: date, last: date, now: datetime) -> set[str]:
+        return {
+            history.event(kind, payload, now).event_id
+            for kind, payload in history.recent(country, plan, first, last, now)
+        }
+
+    sent = ids(PLAN, PLAN.files_until + timedelta(days=1), LAST, NOW)
+    new = ids(SamplePlan(NOW, NOW), LAST + timedelta(days=1), LAST + timedelta(days=1), later)
+    assert len(new) > 300 and not sent & new
+    assert not ids(SamplePlan(NOW, NOW), LAST + timedelta(days=1), LAST, NOW), "twice on one day"

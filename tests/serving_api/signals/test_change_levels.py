@@ -1,6 +1,9 @@
 """An operator sets the levels of a commodity: in force at once, in the audit, and taken back by null."""
 
+import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,7 @@ import httpx2
 import orjson
 import pytest
 
+from lakehouse.identity.roles import Role
 from lakehouse.io.change_levels import change_levels_file, levels_of, set_levels
 from lakehouse.io.delta import open_table
 from streaming_jobs.gold.alerts import Alerts
@@ -15,11 +19,13 @@ from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.gold.indicators import Indicators
 from tests.support.api import Api, new_stack
 from tests.support.gold.rows import rows_of
+from tests.support.identity.people import add_person, sign_in
 from tests.support.price_lake import Stream, price_rows
 
 PATH = "/api/v1/change-levels"
 CHILLI = "cabai-rawit-merah"
 OWN = {"naik": 10.0, "waspada": 20.0, "siaga": 30.0, "kritis": 50.0}
+DETAILS = "select detail from audit where action = 'levels.set' order by at"
 REASON = "passes 12 % in many a week"
 
 
@@ -53,10 +59,14 @@ def test_levels_are_in_force_at_once_and_in_the_audit(api: Api) -> None:
     assert changed.pop(CHILLI)["levels"] == OWN and changed.items() <= usual.items()
     assert put(api, None).json() == usual[CHILLI]
     entries = api.get("/api/v1/admin/audit?action=levels.set", "admin").json()["items"]
-    details = [(entry["object"], entry["detail"]["before"], entry["detail"]["after"]) for entry in entries]
+    assert [(entry["object"], entry["outcome"]) for entry in entries] == [(CHILLI, "done")] * 2
+    with closing(sqlite3.connect(api.stack.home / "state" / "identity.sqlite")) as store:
+        details = [json.loads(row[0]) for row in store.execute(DETAILS)]
     text = "naik 10, waspada 20, siaga 30, kritis 50"
-    assert details == [(CHILLI, text, None), (CHILLI, None, text)]
-    assert {entry["detail"]["reason"] for entry in entries} == {REASON}
+    assert details == [
+        {"before": None, "after": text, "reason": REASON},
+        {"before": text, "after": None, "reason": REASON},
+    ]
 
 
 @pytest.mark.parametrize(
@@ -75,6 +85,14 @@ def test_levels_that_do_not_ascend_and_strangers_are_refused(
 ) -> None:
     assert put(api, levels, role, commodity).status_code == status
     assert not any(item["is_own"] for item in listed(api).values())
+
+
+def test_operator_of_one_province_sets_no_levels_of_the_nation(api: Api) -> None:
+    add_person(api.stack, "barat@example.id", Role.OPERATOR, ["32"])
+    token = sign_in(api, "barat@example.id")["access_token"]
+    body = orjson.dumps({"levels": OWN, "reason": REASON})
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    assert api.request("PUT", f"{PATH}/{CHILLI}", content=body, headers=headers).status_code == 403
 
 
 def test_jobs_compute_again_what_depends_on_the_levels(lake: Path) -> None:
