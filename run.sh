@@ -102,7 +102,7 @@ case "$verb" in
         say "set-up is complete; next: ./run.sh demo"
         exit 0
         ;;
-    status | query | logs | down | reconcile | ledger | quarantine | train | backtest | collect | mlflow | docs | user | certs) # no Java, and fast
+    status | query | prices | alerts | devices | logs | down | reconcile | ledger | quarantine | train | backtest | collect | mlflow | docs | user | certs) # no Java, and fast
         [ -x "$venv/bin/python" ] || missing "not set up yet" "./run.sh setup"
         ;;
     doctor) # a missing Java is one of its findings
@@ -112,6 +112,9 @@ case "$verb" in
     -h | --help | help)
         [ -x "$venv/bin/python" ] || { say "usage: ./run.sh setup | demo | test | up | down | …   (./run.sh setup first, then --help lists all)"; exit 0; }
         set -- --help
+        ;;
+    --version)
+        [ -x "$venv/bin/python" ] || missing "not set up yet" "./run.sh setup"
         ;;
     "" | up | demo | test | replay | replay-quarantine | simulate | rebuild | compact | chaos | bench | lock)
         need_java

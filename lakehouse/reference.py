@@ -5,9 +5,9 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from datetime import date
 from functools import cache
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from lakehouse.reference_files import fault_at, merged, own_files
@@ -111,6 +111,28 @@ class NationalWeights:
 
     name: str
     by_region: dict[str, float]
+
+
+@dataclass(frozen=True, config=STRICT)
+class BasketItem:
+    """A good of the basket; its weight is shared equally by those of its commodities that have a price."""
+
+    weight_pct: Annotated[float, Field(gt=0)]
+    commodities: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Basket:
+    """The goods of the weekly index by name, and where their weights come from."""
+
+    source: str
+    year: int
+    items: Annotated[dict[str, BasketItem], Field(min_length=1)]
+
+    @property
+    def text(self) -> str:
+        """The source with its year."""
+        return f"{self.source} ({self.year})"
 
 
 def island(region: str) -> str:
@@ -246,6 +268,36 @@ def national_weights() -> NationalWeights:
 
 
 @cache
+def basket() -> Basket:
+    """The basket of the weekly index. Raises ReferenceListError."""
+    listed = _mapping("weights.yml", "basket", Basket)
+    owners: dict[str, str] = {}
+    for item, entry in listed.items.items():
+        for name in entry.commodities:
+            if name not in commodities():
+                raise fault_at("weights.yml", "basket", {}, f"'{item}': there is no commodity '{name}'")
+            if owners.setdefault(name, item) != item:
+                text = f"'{item}': the commodity '{name}' is one of '{owners[name]}' too"
+                raise fault_at("weights.yml", "basket", {}, text)
+    return listed
+
+
+@cache
+def region_weights() -> NationalWeights:
+    """Weights of the provinces in the weekly index of the nation. Raises ReferenceListError."""
+    return _mapping("weights.yml", "regions", NationalWeights)
+
+
+def _mapping(file: str, section: str, model: type[Entry]) -> Entry:
+    """A section that is a mapping. Raises ReferenceListError."""
+    try:
+        return TypeAdapter(model).validate_python(merged(file, section))
+    except ValidationError as error:
+        text = "; ".join(fault_text(fault).removeprefix(": ") for fault in error.errors())
+        raise fault_at(file, section, {}, text) from None
+
+
+@cache
 def commodity_aliases() -> dict[str, str]:
     """matching key -> commodity id."""
     listed = ((entry.id, (entry.id, entry.name, *entry.aliases)) for entry in commodities().values())
@@ -263,6 +315,13 @@ def region_aliases() -> dict[str, str]:
 def unit_aliases() -> dict[str, str]:
     """matching key -> unit."""
     return _spelled("commodities.yml", "units")
+
+
+@cache
+def variety_words() -> frozenset[str]:
+    """Words by which commodities of else equal names differ: colours, grades, cuts."""
+    listed = merged("commodities.yml", "varieties")
+    return frozenset(matching_key(word) for words in listed.values() for word in words)
 
 
 @cache
@@ -329,9 +388,12 @@ def slug(name: str) -> str:
 def check_lists() -> None:
     """Read every list. Raises ReferenceListError for the first one that cannot be used."""
     own_files()
+    basket()
+    region_weights()
     for read in (markets, ceilings, national_weights, commodity_aliases, region_aliases, place_aliases):
         read()
     unit_aliases()
+    variety_words()
     category_aliases()
     shops()
     for entry in commodities().values():

@@ -10,12 +10,13 @@ from lakehouse.yaml_text import read_mapping
 TRACKED = REPO / "conf" / "reference"
 # File -> section -> keys that identify an entry; none: a mapping, whose lists are joined.
 LISTS: dict[str, dict[str, tuple[str, ...]]] = {
-    "commodities.yml": {"commodities": ("id",), "units": ()},
+    "commodities.yml": {"commodities": ("id",), "units": (), "varieties": ()},
     "provinces.yml": {"provinces": ("code",), "national_weights": ()},
     "markets.yml": {"markets": ("market_id",)},
     "ceilings.yml": {"ceilings": ("commodity", "level", "kind", "valid_from")},
     "categories.yml": {"categories": ()},
     "shops.yml": {"shops": ("id",)},
+    "weights.yml": {"basket": (), "regions": ()},
 }
 JOINED = "aliases"  # this list of an entry is extended, everything else replaced
 REMEDY = "correct it; see docs/how-to/bring-your-own-data.md"
@@ -91,10 +92,11 @@ def _merged_mapping(tracked: Row, own: Row) -> Row:
 
 def fault_at(file: str, section: str, row: Row, text: str) -> ReferenceListError:
     """The error of one entry. What is laid over is the cause wherever there is such a file."""
-    names = " ".join(str(row[key]) for key in LISTS[file][section] if key in row)
+    keys = " ".join(str(row[key]) for key in LISTS[file][section] if key in row)
+    named = f"{section} '{keys}'" if keys else section
     own = own_folder() / file
     place = own if own.exists() else (TRACKED / file).relative_to(REPO)
-    return ReferenceListError(f"{place}: {section} '{names}': {text}; remedy: {REMEDY}")
+    return ReferenceListError(f"{place}: {named}: {text}; remedy: {REMEDY}")
 
 
 @cache

@@ -71,7 +71,7 @@ def main(
     data: Annotated[Path | None, typer.Option(help=DATA_HELP)] = None,
     horizon: Annotated[list[int] | None, typer.Option(help=HORIZON_HELP)] = None,
     holdout: Annotated[str | None, typer.Option(metavar="REASON", help=HOLDOUT_HELP)] = None,
-    json: Annotated[bool, typer.Option("--json", help="the figures as JSON on stdout")] = False,
+    json: Annotated[bool, typer.Option("--json", help="print the data as JSON on stdout")] = False,
     symbol: Annotated[
         list[str] | None, OfSignal(help="stocks or coins; all that have bars otherwise")
     ] = None,

@@ -85,6 +85,8 @@ def fault_of(options: SimpleNamespace) -> str:
     if options.kind == "risk":
         is_wrong = options.continuous or any(choices)
         return "risk takes --data alone; it is trained with every whole price round" if is_wrong else ""
+    if options.kind in ("sales", "signal") and (options.issue or options.models or options.commodities):
+        return "--issue, --models and --commodities are for price"
     if options.data and (options.continuous or options.if_changed or options.kind in ("sales", "signal")):
         return "--data is for one round of price, risk or sentiment models"
     return ""
@@ -229,6 +231,11 @@ def _train_prices(options: SimpleNamespace) -> None:
     trained = training_round.run(training_round.Request(issue_only=options.issue, **chosen))
     if options.data:  # the other tables follow from the lake
         return
+    if options.issue and schedule.first_look_due():  # the first training refreshes them in a minute
+        return
+    if trained:
+        weather.refresh(settings().lake_root)
+        impact.refresh(settings().lake_root)
     anomalies.refresh(settings().lake_root)
     risks.issue(issue.known_panel(datetime.now(UTC)))
     if trained and not options.quick:
@@ -238,9 +245,6 @@ def _train_prices(options: SimpleNamespace) -> None:
             risk_round.run()
         except NothingToLearn as nothing:  # the history is short
             print(translated(f"risk: {nothing}"), file=sys.stderr)
-    if trained:
-        weather.refresh(settings().lake_root)
-        impact.refresh(settings().lake_root)
 
 
 def _fail_job(job: str | None, reason: str) -> None:

@@ -80,13 +80,13 @@ class Trainer:
         due = schedule.training_due(prices) if prices and unchanged else None
         if prices and (reason := schedule.issue_due(prices, now)):
             self._pause_after(self._round(["price", "--issue"], reason))
-        elif "signal" in self._kinds and (reason := schedule.signal_due(now)):  # seconds
-            self._pause_after(self._round(["signal", "--if-changed"], reason))
         elif due and schedule.first_look_due():  # minutes before the first whole round has figures
             if self._history_arrives():
                 return
             schedule.write_note(schedule.FIRST_LOOK)
             self._round(["price", "--quick"], "figures of a few models, before the first whole round")
+        elif "signal" in self._kinds and (reason := schedule.signal_due(now)):  # seconds
+            self._pause_after(self._round(["signal", "--if-changed"], reason))
         elif "sales" in self._kinds and (reason := schedule.sales_due()):
             self._pause_after(self._round(["sales", "--if-changed"], reason))
         elif due:

@@ -2,21 +2,37 @@
 
 import sys
 import time
-from typing import IO, Annotated
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import IO, Annotated, TypeVar
 
 import orjson
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Column
+from rich.padding import Padding
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Column, Table
+from rich.text import Text
 
 from lakehouse.io.terminal import VisibleConsole, translated
 from lakehouse.io.terminal import console as console
 from lakehouse.io.terminal import fail as fail
 from lakehouse.strange_text import escaped_json
+from lakehouse.times import parse_time
 
+Item = TypeVar("Item")
 AsJson = Annotated[bool, typer.Option("--json", help="print the data as JSON on stdout")]
-WIDTH_OFF_TERMINAL = 200  # characters; rich would take 80, and cut names
+UNBOUNDED = 100_000  # characters: the width of what is no terminal; rich would take 80, and cut names
+NOTHING = "–"  # an empty cell
 REPEAT_SECONDS = 5  # on a stream that is no terminal, a running step is repeated this often
 
 
@@ -27,16 +43,68 @@ def new_app(help_text: str | None) -> typer.Typer:
     )
 
 
-def result_console(out: IO[str] | None = None) -> Console:
-    """Prints tables of results on stdout or `out`, without markup in their texts."""
+def result_console(out: IO[str] | None = None, off_terminal: int = UNBOUNDED) -> Console:
+    """Prints tables of results on stdout or `out`, without markup in their texts.
+
+    `off_terminal`: the width of what is no terminal, characters.
+    """
     out = out or sys.stdout
-    width = None if out.isatty() else WIDTH_OFF_TERMINAL
+    width = None if out.isatty() else off_terminal
     return VisibleConsole(file=out, width=width, highlight=False, markup=False)
+
+
+def is_too_wide(shown: Table, out: Console) -> bool:
+    """Whether the table has to fold or cut a text on this console."""
+    return out.measure(shown, options=out.options.update(width=UNBOUNDED)).maximum > out.width
+
+
+def print_rows(headings: Sequence[str], rows: Iterable[Sequence[object]], out: Console | None = None) -> None:
+    """Print rows as a table on stdout, and nothing is cut: where it is too wide, each row is a paragraph.
+
+    A paragraph begins with the first cell, on a line of its own.
+    """
+    out = out or result_console()
+    names = [translated(heading) for heading in headings]
+    cells = [[NOTHING if value in (None, "") else str(value) for value in row] for row in rows]
+    shown = Table(*names, box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for row in cells:
+        shown.add_row(*row)
+    if not is_too_wide(shown, out):
+        out.print(shown)
+        return
+    for first, *others in cells:
+        out.print(first, style="bold", soft_wrap=True)
+        pairs = zip(names[1:], others, strict=True)
+        text = " · ".join(f"{name}: {value}" for name, value in pairs if value != NOTHING)
+        out.print(Padding(Text(text, overflow="fold"), (0, 0, 0, 2)))
+
+
+def duration_text(seconds: float) -> str:
+    """`42 s`, `3 min`, `5 h` or `4 days`, in the language of the knob."""
+    for size, unit in ((86_400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size or (seconds >= size and unit != "days"):
+            return translated(f"{seconds // size:.0f} {unit}")
+    return f"{max(0, seconds):.0f} s"
+
+
+def ago(moment: str | datetime | None) -> str:
+    """`3 min ago`; – for no moment."""
+    moment = parse_time(moment) if isinstance(moment, str) else moment
+    if moment is None:
+        return NOTHING
+    return translated(f"{duration_text((datetime.now(UTC) - moment).total_seconds())} ago")
 
 
 def emit(data: object) -> None:
     """Print one JSON document on stdout."""
     print(escaped_json(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode()))
+
+
+def progress(items: Sequence[Item], doing: str) -> Iterator[Item]:
+    """The items one by one; a terminal shows on stderr which share is done, until the last one is."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        yield from bar.track(items, description=translated(doing))
 
 
 class Steps:

@@ -22,7 +22,16 @@ from lakehouse.gold.indicators import (
     producer_of,
     volatility_pct,
 )
-from lakehouse.gold.monthly_indicators import IFPA_YEARS, Ifpa, alps, alps_class, ifpa, ifpa_class, monthly
+from lakehouse.gold.monthly_indicators import (
+    IFPA_YEARS,
+    Ifpa,
+    MonthChanges,
+    alps,
+    alps_class,
+    ifpa,
+    ifpa_class,
+    monthly,
+)
 from lakehouse.gold.price_panel import Floats, Ints, PricePanel, lagged, panels
 from lakehouse.reference import ceilings_of, national_weights, provinces
 
@@ -67,7 +76,7 @@ def _daily_columns(
     level = CEILING_LEVEL.get(panel.channel, "")
     zones = [provinces()[code].rice_zone for code in panel.regions]
     bound, kind = bounds(panel.days, [ceilings_of(commodity, zone, level) for zone in zones])
-    gap = gap_pct(price, bound, producer=level == "producer")
+    gap = gap_pct(panel.reported, bound, producer=level == "producer")
     producer = producer_of(panel, groups) if panel.channel == "retail" else None
     return {
         "median_price_idr": price,
@@ -85,7 +94,20 @@ def _daily_columns(
         "reference_price_idr": bound,
         "gap_pct": gap,
         "days_above": days_in_a_row(gap),
+        **splice_columns(panel),
         "producer_margin_pct": np.nan if producer is None else margin_pct(price, producer),
+    }
+
+
+def splice_columns(panel: PricePanel) -> dict[str, Any]:
+    """Whose price it was, until when and how it was multiplied, (regions, days); null for own prices."""
+    factor = panel.factors
+    is_spliced = np.isfinite(factor)
+    seams = np.where(is_spliced, panel.seams[:, None], 0).astype("datetime64[D]")
+    return {
+        "spliced_from": spliced_from(panel, is_spliced),
+        "splice_day": np.where(is_spliced, seams, np.datetime64("NaT", "D")),
+        "splice_factor": factor,
     }
 
 
@@ -95,6 +117,7 @@ class MonthlyRows:
     def __init__(self, panel: PricePanel) -> None:
         self.months, price, self.days = monthly(panel)
         figures = ifpa(price)
+        changes = MonthChanges.of(panel, self.months, price)
         real_time, ex_post, reason = zip(*(alps(row) for row in price), strict=True)
         vintage = [
             str(np.datetime64(int(self.months[np.flatnonzero(row)[-1]]), "M")) if row.any() else None
@@ -104,6 +127,12 @@ class MonthlyRows:
         self.columns: dict[str, Any] = {
             "mean_price_idr": price,
             "days": self.days,
+            "last_day": changes.last_day.astype("datetime64[D]"),
+            "is_complete": changes.is_complete,
+            "mom_pct": changes.by_lag[1],
+            "yoy_pct": changes.by_lag[12],
+            "compared_days": changes.compared_days,
+            "spliced_from": spliced_months(panel, self.months),
             "prices": "nominal",
             "cqgr_pct": 100 * figures.cqgr,
             "cagr_pct": 100 * figures.cagr,
@@ -132,6 +161,22 @@ class MonthlyRows:
             for name, value in before.items():
                 columns[name] = np.where(at < 0, value, self.columns[name][:, at])
         return columns
+
+
+def spliced_months(panel: PricePanel, months: Ints) -> Texts:
+    """Whose prices are among those of a month besides the own provider's, (regions, months); else None."""
+    region, day = np.nonzero(np.isfinite(panel.factors) & np.isfinite(panel.price))
+    is_spliced = np.zeros((len(panel.regions), len(months)), dtype=np.bool_)
+    is_spliced[region, panel.months[day] - months[0]] = True
+    return spliced_from(panel, is_spliced)
+
+
+def spliced_from(panel: PricePanel, is_spliced: npt.NDArray[np.bool_]) -> Texts:
+    """The earlier provider of each region where the mask, (regions, times), is true; else None."""
+    names = np.full(is_spliced.shape, None, dtype=object)
+    for region, splice in enumerate(panel.splices):
+        names[region, is_spliced[region]] = splice.provider if splice else None
+    return names
 
 
 def ifpa_reason(figures: Ifpa, price: Floats) -> Texts:

@@ -10,6 +10,8 @@ from lakehouse.gold.price_panel import Floats, Ints, PricePanel
 IFPA_YEARS = 5  # with fewer the largest possible |z| is below 1.27: it could never alarm
 ALPS_MONTHS = 36
 ALPS_OBSERVED = 0.7  # share of months
+COMPLETE_SHARE = 0.7  # of the days of a month
+LAGS = (1, 12)  # months back: month on month, year on year
 IFPA_CLASSES = ((1.0, "abnormally high"), (0.5, "moderately high"))
 ALPS_CLASSES = ((2.0, "crisis"), (1.0, "alert"), (0.25, "stress"))
 NO_SPREAD = 1e-9  # of the mean: a residual this small is rounding, not variation
@@ -30,6 +32,59 @@ def monthly(panel: PricePanel) -> tuple[Ints, Floats, Ints]:
     )
     with np.errstate(invalid="ignore"):
         return months, total / np.where(days, days, np.nan), days
+
+
+@dataclass(frozen=True)
+class MonthChanges:
+    """How the mean of each month compares with earlier ones, (regions, months) each.
+
+    A month is complete when it is over and COMPLETE_SHARE of its days were observed. It runs until a later
+    day of the commodity is known. An incomplete month is compared over the days from its first to its last
+    observed one, in both months.
+    """
+
+    is_complete: npt.NDArray[np.bool_]
+    last_day: Ints  # since 1970
+    compared_days: Texts  # such as 1-17; None: whole months
+    by_lag: dict[int, Floats]  # months back -> percent; NaN without a price then
+
+    @staticmethod
+    def of(panel: PricePanel, months: Ints, mean: Floats) -> "MonthChanges":
+        """The changes of the means, (regions, months), against LAGS."""
+        start = months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+        length = np.diff(np.append(start, _month_start(months[-1] + 1)))
+        month = panel.months - months[0]
+        price = np.full((*mean.shape, 31), np.nan)
+        price[:, month, panel.days - start[month]] = panel.price
+        observed = np.isfinite(price)
+        first, last = observed.argmax(axis=2), 30 - observed[:, :, ::-1].argmax(axis=2)
+        is_over = start + length - 1 <= panel.days[-1]
+        is_complete = is_over & (observed.sum(axis=2) >= COMPLETE_SHARE * length)
+        day = np.arange(31)
+        is_compared = (first[:, :, None] <= day) & (day <= last[:, :, None])
+        by_lag = {}
+        for lag in LAGS:
+            base = np.full(mean.shape, np.nan)
+            for at in range(lag, len(months)):
+                whole, before = mean[:, at - lag], price[:, at - lag]
+                same_days = _mean(np.where(is_compared[:, at], before, np.nan))
+                base[:, at] = np.where(is_complete[:, at], whole, same_days)
+            by_lag[lag] = 100 * (mean / base - 1)
+        compared = np.full(mean.shape, None, dtype=object)
+        ends = zip(first[~is_complete], last[~is_complete], strict=True)
+        compared[~is_complete] = [f"{begin + 1}-{end + 1}" for begin, end in ends]
+        return MonthChanges(is_complete, start + last, compared, by_lag)
+
+
+def _month_start(month: int) -> int:
+    """Day since 1970 of a month since 1970."""
+    return int(np.datetime64(int(month), "M").astype("datetime64[D]").astype(np.int64))
+
+
+def _mean(values: Floats) -> Floats:
+    """Mean over the last axis of what is observed; NaN where nothing is."""
+    count = np.isfinite(values).sum(axis=-1)
+    return np.asarray(np.nansum(values, axis=-1) / np.where(count, count, np.nan))
 
 
 def growth(price: Floats, months: int) -> Floats:

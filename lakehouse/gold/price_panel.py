@@ -1,6 +1,8 @@
 """Daily prices of one commodity as matrices, (provinces, days), NaN where none was reported."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +11,15 @@ import pyarrow.compute as pc
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+NO_SEAM = np.iinfo(np.int64).min
+
+
+class Splice(NamedTuple):
+    """Where the days of another provider end that were put in front of a series."""
+
+    provider: str
+    day: int  # since 1970: the first one of the series' own provider
+    factor: float  # by which their prices were multiplied
 
 
 @dataclass(frozen=True)
@@ -28,17 +39,36 @@ class PricePanel:
     price: Floats  # (regions, days) rupiah per unit
     observations: Ints  # (regions, days) accepted prices behind it
     markets: Ints  # (regions, days) distinct markets behind it
+    splices: tuple[Splice | None, ...] = ()  # of each region; (): none
 
     @property
     def months(self) -> Ints:
         """(days,) month of each day, since 1970."""
         return self.days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
 
+    @property
+    def seams(self) -> Ints:
+        """(regions,) first day of the own provider where another one's days precede it; else long before."""
+        ends = [splice.day if splice else NO_SEAM for splice in self.splices]
+        return np.array(ends or [NO_SEAM] * len(self.regions), dtype=np.int64)
+
+    @property
+    def factors(self) -> Floats:
+        """(regions, days) by which prices of another provider were multiplied; NaN for own ones."""
+        factor = np.array([splice.factor if splice else np.nan for splice in self.splices] or [np.nan])
+        return np.where(self.days < self.seams[:, None], factor[:, None], np.nan)
+
+    @property
+    def reported(self) -> Floats:
+        """(regions, days) the prices as they were published."""
+        factors = self.factors
+        return np.where(np.isfinite(factors), self.price / factors, self.price)
+
 
 def panels(daily: pa.Table) -> list[PricePanel]:
     """A panel per channel and level from the rows of one commodity, all with the same provinces and days.
 
-    A series has one provider (lakehouse.gold.chosen_provider).
+    A series has one provider, whose days may follow those of another one (lakehouse.gold.chosen_provider).
     """
     code, named = _numbered(daily["region_code"])
     day = daily["market_date"].cast(pa.int32()).to_numpy().astype(np.int64)
@@ -69,10 +99,25 @@ def panels(daily: pa.Table) -> list[PricePanel]:
                 tuple(providers),
                 days,
                 price,
-                *counts,
+                counts[0],
+                counts[1],
+                splices_of(daily.take(pa.array(rows)), named),
             )
         )
     return groups
+
+
+def splices_of(rows: pa.Table, regions: Sequence[str]) -> tuple[Splice | None, ...]:
+    """The splice of each region, from rows of one channel and level."""
+    if "spliced_from" not in rows.column_names:
+        return ()
+    marked = rows.filter(pc.is_valid(rows["spliced_from"]))
+    texts = {name: pc.cast(marked[name], pa.string()) for name in ("region_code", "spliced_from")}
+    seams = {"day": marked["splice_day"].cast(pa.int32()), "factor": marked["splice_factor"]}
+    columns = texts | seams
+    distinct = pa.table(columns).group_by(list(columns)).aggregate([]).to_pylist()
+    known = {row["region_code"]: Splice(row["spliced_from"], row["day"], row["factor"]) for row in distinct}
+    return tuple(known.get(region) for region in regions)
 
 
 def _numbered(texts: pa.ChunkedArray) -> tuple[Ints, list[str]]:

@@ -5,6 +5,7 @@ at once. Files that no commit names are removed by the next vacuum.
 """
 
 import json
+import math
 import os
 import time
 import uuid
@@ -28,6 +29,7 @@ from lakehouse.contracts.contract import Contract, contracts
 from lakehouse.io.delta import BatchTag, Rows, cached_table, is_written, note_write, shaped, table_uri
 
 LONGEST_BOUND = 32  # characters of a text among the statistics
+LAST_CHARACTER = "\U0010ffff"
 NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -153,19 +155,25 @@ def _statistics(rows: pa.Table, contract: Contract) -> str:
         column = rows[name]
         nulls[name] = column.null_count
         bounds = pc.min_max(column).as_py()
-        if bounds["min"] is None or not _is_bound(bounds["max"]):
+        infinite = [
+            bound for bound in bounds.values() if isinstance(bound, float) and not math.isfinite(bound)
+        ]
+        if bounds["min"] is None or infinite:
             continue
         least[name] = _json_value(bounds["min"])
-        greatest[name] = _json_value(bounds["max"])
+        greatest[name] = _upper_bound(bounds["max"])
     whole = {"numRecords": rows.num_rows, "minValues": least, "maxValues": greatest, "nullCount": nulls}
     return json.dumps(whole)
 
 
-def _is_bound(greatest: Any) -> bool:
-    """Whether the value may be noted whole: a longer text is cut, and what is cut is no upper bound."""
-    if isinstance(greatest, str):
-        return len(greatest) <= LONGEST_BOUND
-    return not isinstance(greatest, float) or abs(greatest) < float("inf")
+def _upper_bound(greatest: Any) -> Any:
+    """The value, of a long text a bound of it. A file without bounds next to one with them is never read.
+
+    delta-rs compares with null there, so that a filter leaves the file out.
+    """
+    if isinstance(greatest, str) and len(greatest) > LONGEST_BOUND:
+        return greatest[:LONGEST_BOUND] + LAST_CHARACTER
+    return _json_value(greatest)
 
 
 def _json_value(value: Any) -> Any:

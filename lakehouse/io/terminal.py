@@ -1,5 +1,6 @@
 """What people read in a terminal, in the language of the knob `language`. Data is never translated."""
 
+import re
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
@@ -28,10 +29,12 @@ def translate_help(command: Any) -> None:  # noqa: ANN401  (typer has click's cl
 
 
 def translated_help(text: str) -> str:
-    """The text in the language of the knob; in English with its paragraphs."""
+    """The text in the language of the knob; in English with its paragraphs, each in one line."""
     joined = " ".join(text.split())
     in_knob = translated(joined)
-    return text if in_knob == joined else in_knob
+    if in_knob != joined:
+        return in_knob
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", text.strip()))
 
 
 class VisibleConsole(Console):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from lakehouse.sentiment.lexicon import Polarity, lexicon_polarity
 
@@ -41,24 +42,32 @@ class LexiconClassifier:
 
 
 class TfidfClassifier:
-    """A fitted pipeline of n-gram weights and a calibrated linear model.
+    """Fitted linear models of n-grams with calibrated probabilities.
 
-    Keys of its model: `pipeline`, `classes` (the polarity of each column of its probabilities).
+    Keys of its model: `pipelines`, `classes` (the polarity of each column of their probabilities), `weights`
+    (by what each column is multiplied). A model of an earlier version has one `pipeline` and no weights.
     """
 
     name = TFIDF
 
     def __init__(self, model: Mapping[str, Any]) -> None:
         self.version: str = model["version"]
-        self._pipeline = model["pipeline"]
+        self._pipelines = model.get("pipelines") or [model["pipeline"]]
         self._classes: list[Polarity] = list(model["classes"])
+        self._weights = np.array(model.get("weights", 1.0))
 
     def polarities(self, texts: Sequence[str]) -> list[Polarity]:
         """The most probable polarity of each text."""
         if not texts:
             return []
-        columns = np.argmax(self._pipeline.predict_proba(list(texts)), axis=1)
+        columns = np.argmax(mean_probabilities(self._pipelines, texts) * self._weights, axis=1)
         return [self._classes[column] for column in columns]
+
+
+def mean_probabilities(pipelines: Sequence[Any], texts: Sequence[str]) -> npt.NDArray[np.float64]:
+    """(texts, classes) mean of the probabilities of fitted pipelines with the same classes."""
+    each = [pipeline.predict_proba(list(texts)) for pipeline in pipelines]
+    return np.asarray(np.mean(each, axis=0), np.float64)
 
 
 CLASSIFIERS: dict[str, Callable[[Mapping[str, Any]], PolarityClassifier]] = {TFIDF: TfidfClassifier}

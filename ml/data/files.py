@@ -28,15 +28,19 @@ from lakehouse.reference import (
 from lakehouse.times import parse_time
 from ml.data.exogenous import read_folder
 from ml.data.panel import NothingToLearn, Panel
-from ml.data.sources import panel_of_sources, two_sources
+from ml.data.sources import COLUMNS, panel_of_sources, two_sources
 
 log = logging.getLogger("lumbung.files")
 LONG_COLUMNS = ("date", "commodity", "region", "price")
 BY_COLUMNS = "panelharga_wide"  # read by columns, in a tenth of the time of its events
+PROVIDER_BY_COLUMNS = "panel-harga"  # that format's
+UNKNOWN_PROVIDER = "market"  # of prices whose file names none
 TEXTS = ("commodity", "region_code", "channel", "level", "provider", "unit")
 SCHEMA = pa.schema(
     dict.fromkeys(TEXTS, pa.string()) | {"market_date": pa.date32(), "median_price_idr": pa.float64()}
 )
+GOLD_NAMES = {name: gold for gold, name in COLUMNS.items()}
+ROW = [COLUMNS.get(name, name) for name in SCHEMA.names]
 DAY = [name for name in SCHEMA.names if name not in ("unit", "median_price_idr")]
 
 
@@ -45,14 +49,14 @@ def read_files(place: Path, lag_days: int = 0) -> Panel:
 
     A file is of a format that has price events, or a wide table (first column Date, a column a region, the
     file name is the commodity), or a long table with the columns date, commodity, region, price and perhaps
-    unit, in any order. Files of world prices and exchange rates become exogenous series.
+    unit, in any order. Files of world prices and exchange rates become exogenous series. Two providers are
+    never mixed into one series (`with_providers`).
     `lag_days`: publishing lag of the source. Raises ValueError for a file of no known shape,
     NothingToLearn for a folder without prices; the message has the reasons.
     """
     folder = place if place.is_dir() else None
     files = sorted(f for f in place.rglob("*") if f.suffix.lower() in (".csv", ".txt")) if folder else [place]
-    frames = []
-    second = pd.DataFrame({"date": [], "price": []})
+    tables = []
     of_events: list[tuple[Path, SourceFormat]] = []
     reasons = []
     for file in files:
@@ -61,21 +65,26 @@ def read_files(place: Path, lag_days: int = 0) -> Panel:
             if any(event.kind == "price" for event in known.events):
                 of_events.append((file, known))
         elif (table := _plain_table(file)) is not None:
-            frames.append(table)
+            usual = PROVIDER_BY_COLUMNS if isinstance(known, SourceFormat) else UNKNOWN_PROVIDER
+            more = {"channel": "retail", "level": "province", "provider": None, "usual_provider": usual}
+            tables.append(table.assign(**more, **names_of_place(file, place)))
         elif not isinstance(known, SourceFormat):
             reasons.append(f"{file.name}: {known.reason}")
-    if of_events:
-        names = UnknownNames()
-        first, second = rows_of_events(of_events, names)
-        frames.append(first)
-        if names:
-            log.warning("names that no reference list has; entries to complete and copy:\n%s", names.yaml())
-    if not frames and folder is None:
+    if not tables and not of_events and folder is None:
         raise ValueError(f"{place} lacks the columns {', '.join(LONG_COLUMNS)}; no format fits: {reasons}")
-    if not frames:
+    if not tables and not of_events:
         raise NothingToLearn(f"no file with prices at {place}\n" + "\n".join(reasons))
+    names = UnknownNames()
+    tables += [table for path, known in of_events if len(table := event_prices(path, place, known, names))]
+    rows = with_providers(pd.concat(tables)) if tables else pd.DataFrame(columns=[*ROW])
+    if names:
+        log.warning("names that no reference list has; entries to complete and copy:\n%s", names.yaml())
+    if of_events or rows["provider"].nunique() > 1:
+        first, second = sources_of(rows)
+    else:
+        first, second = rows.drop(columns="provider"), rows[:0]
     source = {"folder" if folder else "file": str(place)}
-    panel = panel_of_sources(pd.concat(frames), second, source, lag_days)
+    panel = panel_of_sources(first, second, source, lag_days)
     if folder is None:
         return panel
     return panel.with_exogenous((*panel.exogenous, *read_folder(folder, panel.days)))
@@ -119,20 +128,50 @@ def _with_ids(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def rows_of_events(
-    files: list[tuple[Path, SourceFormat]], names: UnknownNames
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The retail prices of the files, one row a day: of the source of each series, and of the second one.
+def names_of_place(file: Path, place: Path) -> dict[str, str]:
+    """The file and its folder below the place that is read, as providers are written."""
+    inner = file.relative_to(place) if file != place else Path(file.name)
+    folder = str(inner.parent) if inner.parent.name else place.name
+    return {"file": slug(str(inner.with_suffix(""))), "folder": slug(folder)}
 
-    As gold.daily_prices has them, the median of a day; see `two_sources`. Names that no list has are noted in
-    `names`; their commodity and region are a slug.
+
+def event_prices(path: Path, place: Path, known: SourceFormat, names: UnknownNames) -> pd.DataFrame:
+    """The retail prices in the events of a file. Names that no list has are noted in `names`; their commodity
+    and region are a slug."""
+    prices = pd.DataFrame(list(_rows(FileEvents(path, known), names)), columns=ROW)
+    more = names_of_place(path, place) | {"usual_provider": UNKNOWN_PROVIDER}
+    return prices.astype({"date": "datetime64[ns]"}).assign(**more)
+
+
+def with_providers(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a provider where their file names none.
+
+    Files without one are of one provider, unless two of them have different prices of a series on a day: then
+    each folder is one, and where files of one folder disagree each file.
     """
-    prices = pd.DataFrame(
-        [row for path, known in files for row in _rows(FileEvents(path, known), names)], columns=SCHEMA.names
-    )
+    unnamed = rows[rows["provider"].isna() & rows["price"].gt(0)]
+    day = ["commodity", "region", "date"]
+
+    def disagree(place: str, within: list[str]) -> bool:
+        if unnamed[place].nunique() < 2:
+            return False
+        of_place = unnamed.groupby([*day, *within, place])["price"].median()
+        return bool(of_place.groupby([*day, *within]).nunique().gt(1).any())
+
+    places = [place for place, within in (("file", ["folder"]), ("folder", [])) if disagree(place, within)]
+    usual = rows[places[0]] if places else rows["usual_provider"]
+    return rows.assign(provider=rows["provider"].where(rows["provider"].notna(), usual))
+
+
+def sources_of(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of the source of each series, and of the second one: two providers are never mixed.
+
+    As gold.daily_prices has them, the median of a day; see `two_sources`.
+    """
+    priced = rows[rows["price"].gt(0) & rows["date"].notna()].rename(columns=GOLD_NAMES)
     of_day = {"median_price_idr": ("median_price_idr", "median"), "unit": ("unit", "first")}
-    days = prices.groupby(DAY, sort=False).agg(**of_day)
-    table = pa.Table.from_pandas(days.reset_index()[SCHEMA.names], SCHEMA, preserve_index=False)
+    days = priced.groupby(DAY, sort=False).agg(**of_day).reset_index()
+    table = pa.Table.from_pandas(days[SCHEMA.names], SCHEMA, preserve_index=False)
     return two_sources(table, settings().lake.providers)
 
 
@@ -153,13 +192,13 @@ def _rows(file: FileEvents, names: UnknownNames) -> Iterator[dict[str, object]]:
         unit = payload.get("unit")
         yield {
             "commodity": commodity,
-            "region_code": _region(payload, market),
+            "region": _region(payload, market),
             "channel": "retail",
             "level": "province" if market.startswith("PROV-") else "market",
-            "provider": payload.get("provider", "market"),
+            "provider": payload.get("provider"),
             "unit": (isinstance(unit, str) and unit_aliases().get(matching_key(unit))) or usual,
-            "market_date": day,
-            "median_price_idr": float(price),
+            "date": day,
+            "price": float(price),
         }
 
 

@@ -20,39 +20,43 @@ SERIES = ["commodity", "region"]
 COLUMNS = {"region_code": "region", "market_date": "date", "median_price_idr": "price"}
 
 
-def of_longer_level(rows: pd.DataFrame) -> pd.DataFrame:
+def of_longer_level(rows: pd.DataFrame, longest: bool = False) -> pd.DataFrame:
     """The rows of one level of each commodity and region: the one with more days, of equals the markets.
 
     A level whose last price is more than CURRENT_DAYS older than the newest of the series has ended. It is
-    taken only where no other one is reported: an archive must not replace what is reported now.
+    taken only where no other one is reported: an archive must not replace what is reported now. `longest`:
+    it is taken by its days alone.
     """
     rows = rows.assign(date=rows["date"].astype("datetime64[ns]"))
     levels = rows.groupby([*SERIES, "level"])["date"].agg(reported="size", last="max").reset_index()
     age = levels.groupby(SERIES)["last"].transform("max") - levels["last"]
-    levels["has_ended"] = age > pd.Timedelta(days=CURRENT_DAYS)
+    levels["has_ended"] = (age > pd.Timedelta(days=CURRENT_DAYS)) & (not longest)
     ordered = levels.sort_values(["has_ended", "reported", "level"], ascending=[True, False, True])
     return rows.merge(ordered.drop_duplicates(SERIES)[[*SERIES, "level"]], on=[*SERIES, "level"])
 
 
-def two_sources(daily: pa.Table, priority: Sequence[str] = ()) -> tuple[pd.DataFrame, pd.DataFrame]:
+def two_sources(
+    daily: pa.Table, priority: Sequence[str] = (), longest: bool = False
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(rows of the source of each commodity and region, rows of the second one where there is another).
 
     `daily`: rows of gold.daily_prices. A source is one provider at one level, markets or province: of each
     level the chosen provider (lakehouse.gold.chosen_provider), then one level. The second is chosen
-    alike among the rows of the other providers.
+    alike among the rows of the other providers. `longest`: by days alone, also where a source has ended.
     """
-    first = _source(daily, priority)
+    first = _source(daily, priority, longest)
     if len(daily["provider"].unique()) == 1:
         return first, first[:0]
     key = [*SERIES, "provider"]
     taken = pd.MultiIndex.from_frame(first[key].drop_duplicates().astype(str))
     offered = daily.select(["commodity", "region_code", "provider"]).to_pandas().rename(columns=COLUMNS)
     others = ~pd.MultiIndex.from_frame(offered[key].astype(str)).isin(taken)
-    return first, _source(daily.filter(pa.array(others)), priority)
+    return first, _source(daily.filter(pa.array(others)), priority, longest)
 
 
-def _source(daily: pa.Table, priority: Sequence[str]) -> pd.DataFrame:
-    return of_longer_level(chosen_rows(daily, priority).to_pandas().rename(columns=COLUMNS))
+def _source(daily: pa.Table, priority: Sequence[str], longest: bool) -> pd.DataFrame:
+    chosen = chosen_rows(daily, priority, longest=longest)
+    return of_longer_level(chosen.to_pandas().rename(columns=COLUMNS), longest)
 
 
 def panel_of_sources(

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,7 +27,8 @@ SATURDAY = 5
 HOLDOUT_LOG = "holdout.jsonl"
 VARIANTS_LOG = "variants.jsonl"
 LEAST_ORIGINS = 12  # with fewer no model is evaluated
-QUICK_ORIGINS = 12
+QUICK_ORIGINS = 52  # as many as the gate requires
+QUICK_REFIT_ORIGINS = 26  # origins that share one fit of a quick round
 HOLDOUT = 13
 
 
@@ -42,15 +43,22 @@ class Plan:
     positions: tuple[int, ...]  # of each on the grid of all origins, which does not move with the panel
     holdout: int
     horizons: tuple[int, ...] = HORIZONS
+    refit_origins: int = REFIT_ORIGINS  # a model may share a fit among more
 
     def part(self, opened: bool) -> "Plan":
         """Only the origins before the holdout, or only those of the holdout."""
         first = len(self.origins) - self.holdout
         kept = slice(first, None) if opened else slice(first)
-        return Plan(self.origins[kept], self.positions[kept], self.holdout if opened else 0, self.horizons)
+        return replace(
+            self,
+            origins=self.origins[kept],
+            positions=self.positions[kept],
+            holdout=self.holdout if opened else 0,
+        )
 
-    def blocks(self, refit_origins: int = REFIT_ORIGINS) -> tuple[tuple[int, ...], ...]:
-        """Origins in groups that share one fit."""
+    def blocks(self, least_origins: int = REFIT_ORIGINS) -> tuple[tuple[int, ...], ...]:
+        """Origins in groups that share one fit; `least_origins`: of a model that is fitted less often."""
+        refit_origins = max(least_origins, self.refit_origins)
         blocks: dict[int, list[int]] = {}
         for origin, position in zip(self.origins, self.positions, strict=True):
             blocks.setdefault(position // refit_origins, []).append(origin)
@@ -219,13 +227,13 @@ def _lines(file: Path) -> list[dict[str, object]]:
 
 
 def plan_round(panel: Panel, quick: bool) -> Plan:
-    """The plan of a round. A quick round has fewer origins before a holdout of the same length.
-
-    The gate requires a year of origins, so a quick round, which covers a season, promotes no model.
-    """
+    """The plan of a round. A quick round has no more origins before the holdout than the gate requires."""
     horizons = tuple(range(1, settings().forecast.horizon_days + 1))
     return (
-        plan(panel, QUICK_ORIGINS + HOLDOUT, HOLDOUT, horizons=horizons)
+        replace(
+            plan(panel, QUICK_ORIGINS + HOLDOUT, HOLDOUT, horizons=horizons),
+            refit_origins=QUICK_REFIT_ORIGINS,
+        )
         if quick
         else plan(panel, horizons=horizons)
     )

@@ -10,7 +10,7 @@ from ml.evaluation.conformal import Calibration, Intervals, calibrate
 from ml.evaluation.leakage_checks import ModelChecks
 from ml.evaluation.predictions import NAIVE, Predictions
 from ml.evaluation.scores import ModelScores, scores_by_commodity
-from ml.evaluation.significance import SkillTest, holm
+from ml.evaluation.significance import SkillTest, holm, shown
 from ml.models.volatility import VOLATILE, volatility_classes
 
 
@@ -49,7 +49,9 @@ class Decision:
     def summary(self) -> str:
         """One line: why it serves or why not."""
         scores = self.scores
-        skill = f"skill {scores.skill:+.1%} ({scores.skill_low:+.1%} … {scores.skill_high:+.1%})"
+        figures = (scores.skill, scores.skill_low, scores.skill_high)
+        own, low, high = (shown(figure, "+.1%") for figure in figures)
+        skill = f"skill {own} ({low} … {high})"
         return "; ".join([f"{self.model}: {skill}", *self.reasons])
 
 
@@ -102,7 +104,8 @@ def _model_faults(
     faults = [f"the check of {name} failed" for name in checks.faults]
     if not (pooled.t > 0 and pooled.p < requirements.p):
         faults.append(
-            f"not significantly better over all commodities (t = {pooled.t:.2f}, p = {pooled.p:.3g})"
+            f"not significantly better over all commodities "
+            f"(t = {shown(pooled.t, '.2f')}, p = {shown(pooled.p, '.3g')})"
         )
     answered = 1 - predictions.replaced.get(model, 0) / max(len(predictions), 1)
     if answered < requirements.answered:
@@ -110,7 +113,7 @@ def _model_faults(
     if checks.seconds > requirements.seconds:
         faults.append(f"one forecast took {checks.seconds:.0f} s, more than {requirements.seconds:.0f}")
     if random_walk_test is not None and not random_walk_test.t < requirements.null_t:
-        faults.append(f"finds skill on random walks (t = {random_walk_test.t:.2f})")
+        faults.append(f"finds skill on random walks (t = {shown(random_walk_test.t, '.2f')})")
     return faults
 
 
@@ -122,17 +125,17 @@ def _commodity_faults(
     if scores.origins < requirements.origins:
         faults.append(f"only {scores.origins} of {requirements.origins} origins for this commodity")
     if not scores.skill_low > requirements.skill_low:
-        faults.append(f"skill may be as low as {scores.skill_low:+.1%}")
+        faults.append(f"skill may be as low as {shown(scores.skill_low, '+.1%')}")
     if not (scores.t > 0 and p_holm < requirements.own_p):
         faults.append(f"not significantly better for this commodity (p = {p_holm:.2g} by Holm's correction)")
     low, high = requirements.coverage_80
     if not low <= scores.coverage_80 <= high:
-        faults.append(f"the 80 % interval covered {scores.coverage_80:.1%}")
+        faults.append(f"the 80 % interval covered {shown(scores.coverage_80, '.1%')}")
     pooled_enough = pooled_wql <= requirements.wql and own_wql <= requirements.own_wql
     if not (own_wql <= requirements.wql or pooled_enough):
         faults.append(
-            f"quantile loss {own_wql:.3f} of naive's for this commodity, "
-            f"{pooled_wql:.3f} over all ({requirements.wql} needed)"
+            f"quantile loss {shown(own_wql, '.3f')} of naive's for this commodity, "
+            f"{shown(pooled_wql, '.3f')} over all ({requirements.wql} needed)"
         )
     return faults
 

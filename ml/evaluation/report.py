@@ -16,24 +16,27 @@ from rich.table import Table
 
 from ml.evaluation.predictions import NAIVE
 from ml.evaluation.scores import HalfYear, ModelScores
+from ml.evaluation.significance import shown
 
 ALL_COMMODITIES = "all together"
 SIGNIFICANT = 0.01
 COLUMNS: Mapping[str, Callable[[ModelScores], str]] = {
-    "WAPE %": lambda scores: f"{scores.wape_pct:.2f}",
-    "MAPE %": lambda scores: f"{scores.mape_pct:.2f}",
-    "MASE": lambda scores: f"{scores.mase:.3f}",
-    "pinball Rp": lambda scores: f"{scores.pinball_idr:,.0f}",
-    "WQL %": lambda scores: f"{100 * scores.wql:.2f}",
-    "cover 80": lambda scores: f"{100 * scores.coverage_80:.1f}",
-    "cover 95": lambda scores: f"{100 * scores.coverage_95:.1f}",
+    "WAPE %": lambda scores: shown(scores.wape_pct, ".2f"),
+    "MAPE %": lambda scores: shown(scores.mape_pct, ".2f"),
+    "MASE": lambda scores: shown(scores.mase, ".3f"),
+    "pinball Rp": lambda scores: shown(scores.pinball_idr, ",.0f"),
+    "WQL %": lambda scores: shown(100 * scores.wql, ".2f"),
+    "cover 80": lambda scores: shown(100 * scores.coverage_80, ".1f"),
+    "cover 95": lambda scores: shown(100 * scores.coverage_95, ".1f"),
 }
 COMPARISON: Mapping[str, Callable[[ModelScores], str]] = {  # with naive: empty for naive itself
-    "skill %": lambda scores: f"{100 * scores.skill:+.2f}",
-    "90 % interval": lambda scores: f"{100 * scores.skill_low:+.1f} … {100 * scores.skill_high:+.1f}",
-    "t": lambda scores: f"{scores.t:+.2f}",
-    "p": lambda scores: f"{scores.p:.2g}",
-    "origins won": lambda scores: f"{100 * scores.better:.0f} %",
+    "skill %": lambda scores: shown(100 * scores.skill, "+.2f"),
+    "90 % interval": lambda scores: " … ".join(
+        shown(100 * bound, "+.1f") for bound in (scores.skill_low, scores.skill_high)
+    ),
+    "t": lambda scores: shown(scores.t, "+.2f"),
+    "p": lambda scores: shown(scores.p, ".2g"),
+    "origins won": lambda scores: shown(100 * scores.better, ".0f") + " %",
 }
 
 
@@ -93,9 +96,9 @@ def half_years_table(coverage: Mapping[str, Sequence[HalfYear]], title: str) -> 
                         half_year,
                         model,
                         str(entry.origins),
-                        f"{100 * entry.coverage:.1f}",
+                        shown(100 * entry.coverage, ".1f"),
                         entry.worst_commodity,
-                        f"{100 * entry.worst_coverage:.1f}",
+                        shown(100 * entry.worst_coverage, ".1f"),
                     )
         table.add_section()
     return table

@@ -5,7 +5,7 @@ Hundreds of series on one day are not hundreds of independent samples.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil, nan, sqrt
+from math import ceil, isfinite, nan, sqrt
 
 import numpy as np
 from scipy.stats import t as student
@@ -15,6 +15,7 @@ from ml.evaluation.predictions import Predictions
 
 BLOCK_ORIGINS = 4
 DRAWS = 2_000
+ROUNDING = 1e-9  # of the mean: a deviation below it is none
 LEAST_ORIGINS = 8  # with fewer there is no test
 
 
@@ -64,11 +65,11 @@ def origin_test(difference: Floats, horizon: int, step: float) -> tuple[float, f
     n = len(difference)
     steps = max(1, ceil(horizon / step))
     variance = long_run_variance(difference, min(steps, n - 1))
-    # all differences are equal: no difference when they are 0, a certain one when they are not
-    if variance <= 0:
-        mean = difference.mean()
+    mean = difference.mean()
+    # all differences are equal, but for rounding: no difference when they are 0, else a certain one
+    if variance <= (ROUNDING * mean) ** 2:
         return (0.0, 1.0) if mean == 0 else (float(np.copysign(np.inf, mean)), 0.0)
-    t = difference.mean() / sqrt(variance / n) * sqrt(max(n + 1 - 2 * steps + steps * (steps - 1) / n, 0) / n)
+    t = mean / sqrt(variance / n) * sqrt(max(n + 1 - 2 * steps + steps * (steps - 1) / n, 0) / n)
     return float(t), float(2 * student.sf(abs(t), n - 1))
 
 
@@ -90,8 +91,14 @@ def skill_interval(own: Floats, other: Floats, level: float = 0.9) -> tuple[floa
     starts = np.random.default_rng(0).integers(0, n - block + 1, (DRAWS, -(-n // block)))
     drawn = (starts[:, :, None] + np.arange(block)).reshape(DRAWS, -1)[:, :n]
     skills = _skill(own[drawn].sum(axis=1), other[drawn].sum(axis=1))
-    low, high = np.quantile(skills, [(1 - level) / 2, (1 + level) / 2])
+    with np.errstate(invalid="ignore"):  # infinite where naive is without error
+        low, high = np.quantile(skills, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def shown(value: float, form: str) -> str:
+    """The figure for a person; – for one that does not exist, as skill over a naive without error."""
+    return format(value, form) if isfinite(value) else "–"
 
 
 def holm(p: Mapping[str, float]) -> dict[str, float]:

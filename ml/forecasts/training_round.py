@@ -117,13 +117,16 @@ def models_of(request: Request) -> tuple[str, ...]:
 def panel_to_evaluate(panel: Panel, request: Request) -> Panel:
     """The panel of the backtest: the main reporting period.
 
-    When only on-demand models of some commodities are requested, it holds those commodities alone.
+    When only on-demand models of some commodities are requested, it holds those commodities alone; in a quick
+    round only those whose history is long enough for the gate, if there are any.
     """
     if request.commodities and not set(request.commodities) & set(panel.distinct_commodities):
         raise ValueError(f"no price of {', '.join(sorted(request.commodities))}")
     evaluated = evaluation_panel(panel)
     if evaluated is None:
         raise NothingToLearn("no price of a day that counts as known")
+    if request.quick:
+        return with_long_history(evaluated)
     if not (request.commodities and request.models and set(request.models) <= ON_DEMAND):
         return evaluated
     rows = np.flatnonzero(np.isin(np.array(evaluated.commodities), request.commodities))
@@ -131,6 +134,14 @@ def panel_to_evaluate(panel: Panel, request: Request) -> Panel:
         names = ", ".join(request.commodities)
         raise ValueError(f"no price of {names} until {evaluated.days[-1]}, where models are evaluated")
     return evaluated.select(rows)
+
+
+def with_long_history(panel: Panel) -> Panel:
+    """The commodities that have prices at the first origin of a quick round; all when none has."""
+    origins = plan_round(panel, quick=True).origins
+    known = np.isfinite(panel.price[:, : origins[0] + 1]).any(axis=1) if origins else np.array([])
+    rows = np.flatnonzero(known)
+    return panel.select(rows) if len(rows) else panel
 
 
 def _end(

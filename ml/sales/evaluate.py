@@ -120,6 +120,7 @@ def evaluate(
     champion, reason = choose_champion(scores)
     report(90, "fit of the champion")
     model = fit(rows)[champion] | price_response(rows, scores, seed)
+    model["data_until"] = str(np.datetime64(int(rows.day.max()), "D"))
     if model["members"]:
         importance = permutation_importance(rows, fit, folds, seed, champion)
     else:

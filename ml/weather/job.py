@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from functools import cache, partial
+from typing import Any, cast
 
 import numpy as np
 
@@ -44,7 +45,8 @@ METHOD = (
     "Pearson, 7-day change of log price v 7-day mean of the variable, "
     "two harmonics of the year taken out of both; "
     "t-test on the effective sample size, Benjamini-Hochberg q <= 0.10 over all rows, "
-    "95 % moving-block bootstrap (30 days), placebo by the displaced variable <= 0.05"
+    "95 % moving-block bootstrap (30 days), placebo by the displaced variable <= 0.05; "
+    "prices of the provider with most days"
 )
 
 
@@ -160,6 +162,19 @@ def sentence(variable: str, lag: int, r: float) -> str:
     )
 
 
+def prices_of(panel: Panel, commodity: str, region: str) -> dict[str, Any]:
+    """Provider, first and last day of the prices of a pair; of the nation those of all provinces."""
+    rows = [row for row in panel.rows_of(commodity) if region in (panel.series[row][1], NATION[0])]
+    days = panel.days[np.isfinite(panel.price[rows]).any(axis=0)]
+    provider_of = cast("dict[str, str]", panel.source["provider_of"])
+    names = {provider_of[" ".join(panel.series[row])] for row in rows}
+    return {
+        "provider": ", ".join(sorted(names)),
+        "from_date": days[0].astype(date),
+        "to_date": days[-1].astype(date),
+    }
+
+
 def refresh(root: str) -> bool:
     """Bring the table of the lake `root` up to date.
 
@@ -171,7 +186,7 @@ def refresh(root: str) -> bool:
     if weather_version is None and sentiment_version is None:
         return False
     try:
-        panel = daily_prices(root)
+        panel = daily_prices(root, longest=True)
     except NothingToLearn:
         return False
     prices_version = panel.source["version"]
@@ -185,12 +200,14 @@ def refresh(root: str) -> bool:
     if pressure is not None:
         panel = panel.with_exogenous((*panel.exogenous, pressure))
     inputs = {
-        "from_date": panel.days[0].astype(date),
-        "to_date": panel.days[-1].astype(date),
         "prices_version": prices_version,
         "weather_version": weather_version,
         "sentiment_version": sentiment_version,
         "measured_at": datetime.now(UTC),
     }
-    rows = [row | inputs for row in correlation_rows(correlate(panel))]
+    of_pair = cache(partial(prices_of, panel))
+    rows = [
+        row | inputs | of_pair(row["commodity"], row["region_code"])
+        for row in correlation_rows(correlate(panel))
+    ]
     return replace_once(TABLE, rows, made_from)

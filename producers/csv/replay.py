@@ -4,6 +4,7 @@ import hashlib
 import heapq
 import logging
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +16,6 @@ import orjson
 import typer
 from confluent_kafka import KafkaException
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.process import stopped_by_signals
@@ -30,6 +30,7 @@ from lakehouse.io.source_files.formats import FormatError, format_of, source_for
 from lakehouse.io.source_files.source_format import SourceFormat
 from lakehouse.io.source_files.unknown_names import UnknownNames
 from lakehouse.io.terminal import console, fail, translated
+from lakehouse.strange_text import visible
 from lakehouse.times import rfc3339
 from producers.publish import KafkaSink
 
@@ -92,7 +93,7 @@ def check(files: list[FileEvents], as_json: bool) -> ExitCode:
             console.print(
                 translated(line.format(file=report["file"], **refusal)), markup=False, soft_wrap=True
             )
-    report_names(names)
+    report_names(names, as_json)
     refused = any(
         refusal["events"] == report["events"] for report in reports for refusal in report["refused"]
     )
@@ -124,15 +125,15 @@ def _report(file: FileEvents, names: UnknownNames) -> dict[str, Any]:
     }
 
 
-def report_names(names: UnknownNames) -> None:
-    """Print on stderr the entries that the reference lists lack, if any."""
+def report_names(names: UnknownNames, as_json: bool) -> None:
+    """Print the entries that the reference lists lack, if any: on stdout, with JSON there on stderr."""
     if names:
         hint = (
             "names that no reference list has; complete the entries and copy them, then start the stack "
             "again. Events that were sent: ./run.sh replay-quarantine"
         )
         console.print(hint, markup=False, soft_wrap=True)
-        console.print(Text(names.yaml()), soft_wrap=True)  # data: its keys are not translated
+        print(visible(names.yaml()), file=sys.stderr if as_json else sys.stdout, flush=True)
 
 
 def in_time_order(files: list[FileEvents]) -> Iterator[tuple[FileEvents, Row]]:
@@ -212,7 +213,7 @@ def main(
     restart: Annotated[
         bool, typer.Option("--restart", help="start from the first row, also when rows were sent before")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="print the summary as JSON")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the data as JSON on stdout")] = False,
     only_check: Annotated[
         bool, typer.Option("--check", help="send nothing: show formats, events and unknown names")
     ] = False,
@@ -277,7 +278,7 @@ def replay(
         f"in {seconds:.1f} s"
     )
     print(orjson.dumps(summary).decode() if as_json else translated(line), flush=True)
-    report_names(work.unknown_names)
+    report_names(work.unknown_names, as_json)
     if not complete:
         console.print("interrupted; the same command resumes from here", markup=False)
     return ExitCode.DONE if complete else ExitCode.INTERRUPTED

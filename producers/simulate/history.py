@@ -1,22 +1,60 @@
-"""Years of daily prices of the simulated markets, as a CSV for `replay`: training data of a demonstration."""
+"""The past of the simulated country: years of prices, weather and macro figures, recent days of every kind.
+
+`python -m producers.simulate.history` sends what is missing up to yesterday, and the last day of the sensors.
+Years are files that go through `replay`; recent days are published as the devices would have sent them.
+"""
 
 import csv
+import logging
+import math
 import random
 import sys
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from lakehouse.reference import Commodity, commodities, markets, provinces
-from producers.simulate.markets import PROVINCE_SPREAD, price_on
+import orjson
+from rich.progress import track
 
-HEADER = ("event_id", "market_id", "commodity", "price", "unit", "event_time", "region")
-FIRST = date(2024, 1, 1)  # every walk begins here, so that a day has the same price on every run
-DAYS = 730  # written: one year for training, one year of origins for evaluation
-MARKETS = 12
-# Reported every day; chillies and shallot move, rice hardly does.
-COMMODITIES = (
+from conf.runtime.exit_codes import ExitCode
+from conf.runtime.process import stopped_by_signals
+from conf.settings import settings
+from lakehouse.event import Event, series_key
+from lakehouse.io.kafka import NotAcknowledged, publish
+from lakehouse.io.terminal import console, fail
+from lakehouse.reference import Market, provinces
+from lakehouse.times import rfc3339
+from producers.csv.replay import files_at, replay
+from producers.simulate.markets import device_of, reading
+from producers.simulate.planted import (
+    DRIFT_C_AN_HOUR,
+    DRIFT_HOURS,
+    DRIFTING_DEVICE,
+    MOST_DRIFT_C,
+    SEED,
+    SILENT_DAYS,
+    SILENT_MARKET,
+    WRONG_PRICES,
+    SamplePlan,
+    day_before,
+    folder,
+    price_id,
+    read_plan,
+)
+from producers.simulate.supply import HELD_IN, deliveries, posts, stocks
+from producers.simulate.walk import FIRST, SHORTAGE, Country, walk
+
+log = logging.getLogger("lumbung.history")
+PRICE_HEADER = ("event_id", "market_id", "commodity", "price", "unit", "event_time", "region")
+WEATHER_HEADER = ("station_id", "region", "date", "temperature_c", "humidity_pct", "rainfall_mm")
+# Prices of Jawa Barat, with the months' inflation, where LUMBUNG_SHARED has them.
+PUBLISHED_PRICES = "jabar_price_weather_daily/dataset_vegenation.csv"
+PUBLISHED = {("32", commodity) for commodity in ("bawang-merah", "bawang-putih", "cabai-rawit-merah")}
+MACRO_HEADER = ("indicator", "period", "value", "unit", "released_at", "source")
+# Reported for years, so that models have a year to learn from and a year to be evaluated on.
+LONG = (
     "cabai-rawit-merah",
     "cabai-merah-keriting",
     "bawang-merah",
@@ -26,60 +64,234 @@ COMMODITIES = (
     "gula-konsumsi",
     "daging-ayam-ras",
 )
+LONG_DAYS = 960
+DAYS = 420  # of the other commodities: enough for a change over a year
+WEATHER_DAYS = 760
 REPORTED_AT = time(9)
-# Shares of a day's move that the country has in common and that a series has alone; their squares sum to 1.
-NATIONAL_SHARE = 0.6
-OWN_SHARE = 0.8
-PERSISTENCE = 0.99  # share of the distance to the usual level that remains on the next day
 MISSING = 0.04  # share of days without a report
+SENSOR_HOURS = 8
+SLOT = timedelta(minutes=5)  # a sensor of the market with several; the others send every third
+AT_ONCE = 2000  # events published together
+MACRO = {  # indicator: (unit, level, yearly growth, source)
+    "inflation": ("percent a year", 2.6, 0.0, "simulated"),
+    "fuel_coefficient": ("index", 1.0, 0.02, "simulated"),
+    "fertilizer_trend": ("index", 100.0, 0.04, "simulated"),
+}
 
 
-def rows(last: date, days: int = DAYS, seed: int = 1, count: int = MARKETS) -> Iterator[tuple[object, ...]]:
-    """Rows of HEADER of the `days` days up to `last`; the same seed and day give the same rows."""
-    places = [market for market in markets().values() if market.level == "market"][:count]
-    listed = [commodities()[name] for name in COMMODITIES]
-    dice = random.Random(seed)  # noqa: S311
-    spread = {place.region_code: dice.gauss(0, PROVINCE_SPREAD) for place in places}
-    nation = dict.fromkeys(COMMODITIES, 0.0)
-    own = {(place.market_id, name): 0.0 for place in places for name in COMMODITIES}
-    for day in (FIRST + timedelta(days=number) for number in range((last - FIRST).days + 1)):
-        for commodity in listed:
-            nation[commodity.id] = PERSISTENCE * nation[commodity.id] + dice.gauss(
-                0, NATIONAL_SHARE * commodity.daily_volatility
-            )
-            for place in places:
-                series = (place.market_id, commodity.id)
-                own[series] = PERSISTENCE * own[series] + dice.gauss(
-                    0, OWN_SHARE * commodity.daily_volatility
-                )
-                if dice.random() < MISSING or (last - day).days >= days:
+def prices(
+    country: Country, planted_on: date, first: date, last: date, seed: int = SEED
+) -> Iterator[dict[str, object]]:
+    """Payloads of PRICE_HEADER of the days from `first` to `last`, by day; wrong ones as planted.
+
+    A series that is published does not begin before the published one ends: they would contradict.
+    """
+    published = published_until(settings().shared / "data" / PUBLISHED_PRICES)
+    wrong = {error.event_id(planted_on, seed): error for error in WRONG_PRICES}
+    silent_since = planted_on - timedelta(days=SILENT_DAYS - 1)
+    for number in range((last - first).days + 1):
+        day = first + timedelta(days=number)
+        dice = random.Random(f"{seed} {day}")  # noqa: S311
+        for nth, commodity in enumerate(country.listed):
+            is_listed = commodity.id in LONG or (planted_on - day).days < DAYS
+            for at, place in enumerate(country.places):
+                is_missing = dice.random() < MISSING
+                event_id = price_id(seed, place.market_id, commodity.id, day)
+                error = wrong.get(event_id)
+                is_silent = place.market_id == SILENT_MARKET and silent_since <= day <= planted_on
+                is_published = (place.region_code, commodity.id) in PUBLISHED and day <= published
+                if not is_listed or is_silent or is_published or (is_missing and not error):
                     continue
-                deviation = spread[place.region_code] + nation[commodity.id] + own[series]
-                yield _row(commodity, place.market_id, place.region_code, day, deviation, seed)
+                price = country.price(nth, at, day)
+                yield {
+                    "event_id": event_id,
+                    "market_id": place.market_id,
+                    "commodity": error.name if error and error.name else commodity.name,
+                    "price": round(price * error.factor, 2) if error else price,
+                    "unit": commodity.unit,
+                    "event_time": _local(day, REPORTED_AT, place).isoformat(),
+                    "region": provinces()[place.region_code].name,
+                }
 
 
-def _row(
-    commodity: Commodity, market_id: str, region_code: str, day: date, deviation: float, seed: int
-) -> tuple[object, ...]:
-    price = price_on(commodity, day, deviation)
-    province = provinces()[region_code]
-    reported_at = datetime.combine(day, REPORTED_AT, ZoneInfo(province.timezone)).isoformat()
-    event_id = f"sim-history-{seed}-{market_id}-{commodity.id}-{day}"
-    return event_id, market_id, commodity.name, price, commodity.unit, reported_at, province.name
+def published_until(file: Path) -> date:
+    """The last day of the published prices; the first of the walk where there are none."""
+    if not file.exists():
+        return FIRST
+    with file.open(encoding="utf-8-sig") as lines:
+        *_, last = csv.reader(lines)
+    return date.fromisoformat(last[0])
 
 
-def write(file: Path, last: date) -> int:
-    """Write the history up to `last`; returns the number of prices."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.writer(out)
-        writer.writerow(HEADER)
-        written = 0
-        for row in rows(last):
-            writer.writerow(row)
-            written += 1
-    return written
+def weather(country: Country, first: date, last: date, seed: int = SEED) -> Iterator[dict[str, object]]:
+    """Payloads of WEATHER_HEADER, one a province and day."""
+    stations = {place.region_code: at for at, place in reversed(list(enumerate(country.places)))}
+    for number in range((last - first).days + 1):
+        day = first + timedelta(days=number)
+        dice = random.Random(f"weather {seed} {day}")  # noqa: S311
+        for code, at in stations.items():
+            if code not in HELD_IN:
+                continue
+            rain = float(country.rain_mm[at, (day - FIRST).days])
+            wet = math.tanh(rain / 30)
+            yield {
+                "event_time": _midnight_after(day, code),
+                "station_id": f"SIM-{code}",
+                "region": provinces()[code].name,
+                "date": day.isoformat(),
+                "temperature_c": round(27.8 - 1.8 * wet + dice.gauss(0, 0.6), 1),
+                "humidity_pct": round(min(99.0, 74 + 14 * wet + dice.gauss(0, 3)), 1),
+                "rainfall_mm": rain,
+            }
+
+
+def macro(first: date, last: date, seed: int = SEED) -> Iterator[dict[str, object]]:
+    """Payloads of MACRO_HEADER released from `first` to `last`: a month's on the first of the next."""
+    month = (first.replace(day=1) - timedelta(days=40)).replace(day=1)
+    while (release := (month + timedelta(days=32)).replace(day=1)) <= last:
+        if release < first:
+            month = release
+            continue
+        dice = random.Random(f"macro {seed} {month}")  # noqa: S311
+        released_at = datetime.combine(release, time(11), ZoneInfo("Asia/Jakarta")).isoformat()
+        years = (month - FIRST).days / 365.25
+        for indicator, (unit, level, growth, source) in MACRO.items():
+            yield {
+                "event_time": released_at,
+                "indicator": indicator,
+                "period": f"{month:%Y-%m}",
+                "value": round(level * (1 + growth) ** years * (1 + dice.gauss(0, 0.02)), 3),
+                "unit": unit,
+                "released_at": released_at,
+                "source": source,
+            }
+        month = release
+
+
+def readings(
+    country: Country, first_run: datetime, first: datetime, last: datetime
+) -> Iterator[dict[str, object]]:
+    """Payloads of sensors from `first` to `last`: three in the first market, one of which drifts."""
+    steps = int((last - first) / SLOT)
+    drifts_since = first_run - timedelta(hours=DRIFT_HOURS)
+    for step in range(steps):
+        at = first + step * SLOT
+        for place in country.places:
+            if place.market_id == SILENT_MARKET:
+                continue
+            devices = [device_of(place.market_id)]
+            if DRIFTING_DEVICE.startswith(devices[0]):
+                devices += [f"{devices[0]}-B", DRIFTING_DEVICE]
+            elif step % 3:
+                continue
+            for device in devices:
+                hours = (at - drifts_since) / timedelta(hours=1) if device == DRIFTING_DEVICE else 0.0
+                drift = min(max(hours * DRIFT_C_AN_HOUR, 0.0), MOST_DRIFT_C)
+                yield {
+                    "event_id": f"sim-reading-{device}-{at:%Y%m%dT%H%M}",
+                    "event_time": rfc3339(at),
+                    "market_id": place.market_id,
+                    "device_id": device,
+                    **reading(place, at, random.Random(f"{device} {at}"), drift),  # noqa: S311
+                }
+
+
+def _midnight_after(day: date, code: str) -> str:
+    zone = ZoneInfo(provinces()[code].timezone)
+    return datetime.combine(day + timedelta(days=1), time(0), zone).isoformat()
+
+
+def _local(day: date, clock: time, place: Market) -> datetime:
+    return datetime.combine(day, clock, ZoneInfo(provinces()[place.region_code].timezone))
+
+
+def write_files(country: Country, plan: SamplePlan) -> Path:
+    """Write prices, weather and macro figures up to the plan's `files_until`; returns their folder."""
+    target = folder() / f"until-{plan.files_until}"
+    target.mkdir(parents=True, exist_ok=True)
+    first = plan.planted_on - timedelta(days=LONG_DAYS - 1)
+    last = plan.files_until
+    tables = {
+        "prices.csv": (PRICE_HEADER, prices(country, plan.planted_on, first, last)),
+        "weather.csv": (WEATHER_HEADER, weather(country, last - timedelta(days=WEATHER_DAYS - 1), last)),
+        "macro.csv": (MACRO_HEADER, macro(first, last)),
+    }
+    for name, (header, payloads) in tables.items():
+        with (target / name).open("w", encoding="utf-8", newline="") as out:
+            writer = csv.DictWriter(out, header, extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(payloads)
+    return target
+
+
+def recent(
+    country: Country, plan: SamplePlan, first: date, last: date, now: datetime
+) -> Iterator[tuple[str, dict[str, object]]]:
+    """(kind, payload) of all that happened from `first` to `last`, and of the sensors of the last day."""
+    planted_on = plan.planted_on
+    sensors_since = slot_of(now) - timedelta(hours=SENSOR_HOURS)
+    for kind, payloads in (
+        ("weather", weather(country, first, last)),
+        ("macro", macro(first, last)),
+        ("price", prices(country, planted_on, first, last)),
+        ("shipment", deliveries(planted_on, first, last)),
+        ("stock", stocks(planted_on, first, last)),
+        ("post", posts(SHORTAGE, planted_on, first, last)),
+        (
+            "sensor",
+            readings(
+                country,
+                plan.first_run,
+                max(sensors_since, slot_of(plan.last_run or sensors_since)),
+                slot_of(now),
+            ),
+        ),
+    ):
+        for payload in payloads:
+            yield kind, payload
+
+
+def slot_of(now: datetime) -> datetime:
+    """The five minutes that a moment lies in."""
+    return now - timedelta(minutes=now.minute % 5, seconds=now.second, microseconds=now.microsecond)
+
+
+def event(kind: str, payload: dict[str, object], now: datetime) -> Event:
+    """The event of a payload; a station's day and an indicator's month are their own identity."""
+    if kind == "weather":
+        payload = {"event_id": f"sim-weather-{payload['station_id']}-{payload['date']}", **payload}
+    elif kind == "macro":
+        payload = {"event_id": f"sim-macro-{payload['indicator']}-{payload['period']}", **payload}
+    event_id = str(payload["event_id"])
+    return Event(
+        kind, series_key(kind, payload, event_id), orjson.dumps(payload), event_id, "sim:history", now
+    )
+
+
+def main() -> ExitCode:
+    """Send what is missing. An interrupted run is continued by the next."""
+    now = datetime.now(UTC)
+    plan = read_plan(now)
+    plan.write()
+    yesterday = day_before(now)
+    country = walk(yesterday, plan.planted_on, SEED)
+    if plan.last_run is None:
+        files = files_at(write_files(country, plan), None)
+        code = replay(files, None, False, False, stopped_by_signals(log))
+        if code is not ExitCode.DONE:
+            return code
+    sent_until = day_before(plan.last_run) if plan.last_run else plan.files_until
+    first = sent_until + timedelta(days=1)
+    events = [event(kind, payload, now) for kind, payload in recent(country, plan, first, yesterday, now)]
+    parts = range(0, len(events), AT_ONCE)
+    try:
+        for start in track(parts, "recent days", console=console, transient=False):
+            publish(events[start : start + AT_ONCE])
+    except NotAcknowledged as error:
+        fail(f"Kafka did not acknowledge everything ({error})", ExitCode.FAILED)
+    replace(plan, last_run=now).write()
+    return ExitCode.DONE
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]), datetime.now(ZoneInfo("Asia/Jakarta")).date() - timedelta(days=1))
+    sys.exit(main())

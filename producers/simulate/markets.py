@@ -1,22 +1,18 @@
-"""Messages of simulated markets: prices around published levels, temperature, humidity and crowd. Seeded."""
+"""Messages of simulated markets: today's prices of the walk, temperature, humidity and crowd. Seeded."""
 
 import json
 import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from lakehouse.feasts import EID, feast_days_of
-from lakehouse.reference import Commodity, Market, commodities, markets, provinces
+from lakehouse.reference import DEFAULT_TIMEZONE, Market, provinces
+from producers.simulate.planted import SEED, read_plan
+from producers.simulate.walk import walk
 
-# Amplitude of the yearly wave and height of the holiday peak, as shares of the price. From published prices.
-SEASON = {"chilli": 0.20, "allium": 0.10, "protein": 0.03, "rice": 0.03}
-HOLIDAY_PEAK = {"chilli": 0.15, "protein": 0.10, "allium": 0.06}
-HOLIDAY_RAMP_DAYS = 14
-PROVINCE_SPREAD = 0.08  # sd of the log price level between provinces
-ROUNDED_TO_IDR = 50
+AHEAD_DAYS = 366  # a simulation that runs for longer stays at the last level
 PRICE_SHARE = 0.7  # of all events; the rest are sensor readings
 FAULTS = (
     "price_positive",
@@ -43,31 +39,18 @@ def device_of(market_id: str) -> str:
     return f"SIM-{market_id}"
 
 
-def holiday_share(group: str, day: date) -> float:
-    """Share added to the price: rises in the two weeks before Idul Fitri, falls in the week after it."""
-    peak = HOLIDAY_PEAK.get(group, 0.0)
-    feast = next(iter(feast_days_of(day.year, EID)), None)
-    if not peak or feast is None:
-        return 0.0
-    days_ahead = (feast - day).days
-    if 0 <= days_ahead <= HOLIDAY_RAMP_DAYS:
-        return peak * (1 - days_ahead / HOLIDAY_RAMP_DAYS)
-    return peak * max(0.0, 1 + days_ahead / 7) if days_ahead < 0 else 0.0
-
-
-def season_share(commodity: Commodity, day: date) -> float:
-    """Share that the season adds to the price; each commodity has its own phase."""
-    phase = random.Random(commodity.id).random()  # noqa: S311
-    return SEASON.get(commodity.group, 0.01) * math.sin(
-        2 * math.pi * (day.timetuple().tm_yday / 365.25 + phase)
-    )
-
-
-def price_on(commodity: Commodity, day: date, deviation: float) -> int:
-    """Rupiah a unit on a day. `deviation`: from the typical level, in log units."""
-    share = 1 + season_share(commodity, day) + holiday_share(commodity.group, day)
-    price = commodity.typical_idr * share * math.exp(deviation)
-    return max(ROUNDED_TO_IDR, round(price / ROUNDED_TO_IDR) * ROUNDED_TO_IDR)
+def reading(place: Market, at: datetime, dice: random.Random, drift_c: float = 0.0) -> dict[str, object]:
+    """Temperature, humidity and people of a market at a moment."""
+    hour = at.astimezone(ZoneInfo(provinces()[place.region_code].timezone)).hour
+    warmth = 27.5 + 4 * math.cos(2 * math.pi * (hour - 14) / 24) + dice.gauss(0, 0.4)
+    damp = min(99.0, max(35.0, 78 - 3.5 * (warmth - 27.5) + dice.gauss(0, 2)))
+    busy = 120 * (math.exp(-((hour - 7) ** 2) / 6) + 0.6 * math.exp(-((hour - 17) ** 2) / 5)) + 3
+    crowd = max(0, round(dice.gauss(busy, math.sqrt(busy))))
+    return {
+        "temperature_c": round(warmth + drift_c, 2),
+        "humidity_pct": round(damp, 1),
+        "crowd_count": crowd,
+    }
 
 
 class SampleMarkets:
@@ -77,10 +60,10 @@ class SampleMarkets:
         self._dice = random.Random(seed)  # noqa: S311
         self._run = run
         self._bad_share = bad_share
-        self.places = [market for market in markets().values() if market.level == "market"][:count]
-        self._commodities = [commodity for commodity in commodities().values() if not commodity.is_group]
-        self._level: dict[tuple[str, str], float] = {}  # log deviation of a series from its typical level
-        self._spread = {code: self._dice.gauss(0, PROVINCE_SPREAD) for code in provinces()}
+        plan = read_plan(datetime.now(UTC))
+        last = datetime.now(ZoneInfo(DEFAULT_TIMEZONE)).date() + timedelta(days=AHEAD_DAYS)
+        self._country = walk(last, plan.planted_on, SEED, count)
+        self.places = self._country.places
 
     def messages(self) -> Iterator[Message]:
         """Yield messages, markets in turn; `event_time` is the time of the call."""
@@ -89,7 +72,8 @@ class SampleMarkets:
             place = self.places[number % len(self.places)]
             now = datetime.now(UTC)
             is_price = self._dice.random() < PRICE_SHARE
-            fields = self._price(place, now) if is_price else self._reading(place, now)
+            at = number % len(self.places)
+            fields = self._price(at, now) if is_price else reading(place, now, self._dice)
             device = device_of(place.market_id)
             payload: dict[str, object] = {
                 "event_id": f"sim-{self._run}-{number}",
@@ -104,23 +88,15 @@ class SampleMarkets:
             yield Message(place.market_id, f"lumbung/v1/{place.market_id}/{device}/{kind}", body)
             number += 1
 
-    def _price(self, place: Market, now: datetime) -> dict[str, object]:
-        commodity = self._dice.choice(self._commodities)
-        series = (place.market_id, commodity.id)
-        deviation = self._level.get(series, self._dice.gauss(0, 2 * commodity.daily_volatility))
-        # Reports of a series are minutes apart: a fraction of a day's movement, drawn back to its level.
-        self._level[series] = 0.999 * deviation + self._dice.gauss(0, commodity.daily_volatility / 20)
-        day = now.astimezone(ZoneInfo(provinces()[place.region_code].timezone)).date()
-        price = price_on(commodity, day, self._spread[place.region_code] + self._level[series])
+    def _price(self, place: int, now: datetime) -> dict[str, object]:
+        """A price of today's level: reporters of a day agree, but for a tenth of a usual day's move."""
+        number = self._dice.randrange(len(self._country.listed))
+        commodity = self._country.listed[number]
+        zone = ZoneInfo(provinces()[self.places[place].region_code].timezone)
+        price = self._country.price(
+            number, place, now.astimezone(zone).date(), self._dice.gauss(0, commodity.daily_volatility / 10)
+        )
         return {"commodity": commodity.name, "price": price, "unit": commodity.unit}
-
-    def _reading(self, place: Market, now: datetime) -> dict[str, object]:
-        hour = now.astimezone(ZoneInfo(provinces()[place.region_code].timezone)).hour
-        warmth = 27.5 + 4 * math.cos(2 * math.pi * (hour - 14) / 24) + self._dice.gauss(0, 0.4)
-        damp = min(99.0, max(35.0, 78 - 3.5 * (warmth - 27.5) + self._dice.gauss(0, 2)))
-        busy = 120 * (math.exp(-((hour - 7) ** 2) / 6) + 0.6 * math.exp(-((hour - 17) ** 2) / 5)) + 3
-        crowd = max(0, round(self._dice.gauss(busy, math.sqrt(busy))))
-        return {"temperature_c": round(warmth, 2), "humidity_pct": round(damp, 1), "crowd_count": crowd}
 
     def _with_fault(self, payload: dict[str, object], now: datetime) -> bytes:
         """The payload with one fault."""

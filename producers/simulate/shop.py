@@ -17,7 +17,7 @@ from itertools import islice
 import numpy as np
 
 from lakehouse.event import Event, series_key
-from lakehouse.io.kafka import publish
+from lakehouse.io.kafka import EventSink
 
 SCALES = {"BOOKS": 60.0, "ELECTRONICS": 180.0, "SOCKS": 25.0, "WINE": 90.0}  # price of most revenue, net
 SIZE = 60.0  # units a day at the price of zero
@@ -151,8 +151,11 @@ class ShopFeed:
         at_once = max(1, min(MOST_AT_ONCE, round(self.rate)))
         shop = SampleShop(self.seed, PRODUCTS, DAYS, datetime.now(UTC), self.run)
         listings = islice(shop.listings(self.bad_share), most)
+        sink = EventSink()
         while part := list(islice(listings, at_once)):
-            publish([self._event(listing) for listing in part])
+            for listing in part:
+                sink.send(self._event(listing))
+            sink.flush()
             self.acknowledged += len(part)
             if self.stopping.wait(max(0.0, began + self.acknowledged / self.rate - time.monotonic())):
                 return

@@ -182,7 +182,7 @@ def main(
     what: Annotated[
         str,
         typer.Argument(
-            help="1: prices and sensors of markets; 2: listings of a shop; all: both; bars: bars of coins"
+            help="1: prices and sensors of markets; 2: listings of a shop; bars: bars of coins; all of them"
         ),
     ] = "1",
     rate: Annotated[float, typer.Option(min=0.01, help="events per second of each sample")] = 20.0,
@@ -194,40 +194,40 @@ def main(
     markets: Annotated[
         int, typer.Option(min=1, max=1000, help="how many markets publish; each is a client of the gateway")
     ] = 12,
-    as_json: Annotated[bool, typer.Option("--json", help="print the summary as JSON")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the data as JSON on stdout")] = False,
 ) -> None:
-    """Publish events of simulated markets over MQTT with QoS 1; listings of a shop, or bars, to Kafka.
+    """Publish events of simulated markets over MQTT with QoS 1; listings of a shop and bars to Kafka.
 
-    bars: two coins, a bar of a minute each as it closes, after those of the last ten hours.
+    The markets continue the prices of the demo's history. bars: two coins, a bar of a minute each as it
+    closes, after those of the last ten hours.
     """
     if what not in ("1", "2", "all", "bars"):
-        fail(f"unknown sample '{what}': give 1, 2 or all, or bars", ExitCode.USAGE)
+        fail(f"unknown sample '{what}': give 1, 2, bars or all", ExitCode.USAGE)
     stopping = stopped_by_signals(log)
-    if what == "bars":
-        bars = BarFeed(seed, seconds, stopping)
-        run_feed(bars)
-        line = f"{bars.acknowledged} bars acknowledged"
-        print(orjson.dumps({"bars": bars.acknowledged}).decode() if as_json else translated(line), flush=True)
-        raise typer.Exit(ExitCode.INTERRUPTED if stopping.is_set() else ExitCode.DONE)
     run = f"{seed}-{datetime.now(UTC):%Y%m%d%H%M%S}"
     began = time.monotonic()
     summary: dict[str, int | float] = {"sent": 0, "acknowledged": 0, "markets": 0}
-    feed = ShopFeed(seed, run, rate, seconds, bad_pct / 100, stopping)
-    with ThreadPoolExecutor(1) as pool:
-        listing = pool.submit(run_feed, feed) if what != "1" else None
-        if what != "2":
+    shop = ShopFeed(seed, run, rate, seconds, bad_pct / 100, stopping)
+    bars = BarFeed(seed, seconds, stopping)
+    with ThreadPoolExecutor(2) as pool:
+        feeds = [
+            pool.submit(run_feed, feed)
+            for feed, name in ((shop, "2"), (bars, "bars"))
+            if what in (name, "all")
+        ]
+        if what in ("1", "all"):
             simulation = run_markets(
                 SampleMarkets(seed, run, markets, bad_pct / 100), rate, seconds, stopping
             )
             sent, acknowledged = simulation.sent, simulation.acknowledged
             summary = {"sent": sent, "acknowledged": acknowledged, "markets": simulation.places}
-        if listing:
-            listing.result()
-    summary["listings"] = feed.acknowledged
+        for feed in feeds:
+            feed.result()
+    summary |= {"listings": shop.acknowledged, "bars": bars.acknowledged}
     summary["seconds"] = round(time.monotonic() - began, 1)
     line = (
         f"{summary['acknowledged']} of {summary['sent']} events acknowledged, {summary['markets']} markets, "
-        f"{summary['listings']} listings, {summary['seconds']} s"
+        f"{summary['listings']} listings, {summary['bars']} bars, {summary['seconds']} s"
     )
     print(orjson.dumps(summary).decode() if as_json else translated(line), flush=True)
     if summary["acknowledged"] < summary["sent"]:

@@ -44,9 +44,7 @@ def main(
     names: Annotated[
         list[str] | None, typer.Argument(help=f"{', '.join(BENCHES)}; all of them without a name")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="print the figures as JSON on standard output")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the data as JSON on stdout")] = False,
     seeds: Annotated[
         int | None,
         typer.Option(min=1, help="of benches that inject faults: how many seeds; fewer are faster"),

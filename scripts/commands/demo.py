@@ -1,4 +1,4 @@
-"""`demo`: from nothing to a live price, the balance of every event, and what to try next."""
+"""`demo`: from nothing to a live price, the balance of every event, what was planted and found."""
 
 import re
 import signal
@@ -8,29 +8,37 @@ import time
 import urllib.request
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import orjson
 import typer
+from rich.table import Table
 
 from conf.runtime.exit_codes import ExitCode
+from conf.runtime.process import Refused, hold
 from conf.settings import REPO, child_environment, knob_variables, settings, take_knobs
 from lakehouse.io import checkpoint
 from lakehouse.io.delta import Positions, open_if_exists
 from lakehouse.io.process_status import stream_status, trainer_status
 from lakehouse.io.query import lake_database
+from lakehouse.io.terminal import translated
+from producers.simulate.history import PUBLISHED_PRICES
+from producers.simulate.planted import Planted, planted, read_plan
 from scripts.commands.reconcile import balance_report
 from scripts.commands.user import demo_link
-from scripts.console import Steps, console, fail, new_app
+from scripts.console import Steps, console, fail, new_app, result_console
 from scripts.stack import lifecycle, readiness, supervision
 from scripts.stack.lifecycle import StackError
 from scripts.stack.patience import Patience, cpu_seconds, stream_signs
 
 app = new_app(None)
 SIMULATOR = "producers.simulate.simulator"
-SAMPLE = (SIMULATOR, "1", "--seconds", "20", "--rate", "100", "--seed", "1", "--bad-pct", "1")
+HISTORY = ("producers.simulate.history",)
+# All markets but the last, which is planted as silent.
+SAMPLE = (SIMULATOR, "1", "--seconds", "20", "--rate", "100", "--bad-pct", "1", "--markets", "11")
 FIRST_PRICE_SECONDS = 120
 DRAIN_SECONDS = 120
 POLL_SECONDS = 0.3
@@ -40,9 +48,9 @@ TRAINING_STAGE = re.compile(r"^(\w.*) …$")
 TRAINING_LINES = 20  # of the trainer's log
 STALLED_SECONDS = 60.0  # of a trainer
 TRAINING_SECONDS = 300.0
-SIMULATED_SHOP = (SIMULATOR, "2", "--seconds", "20", "--rate", "1000", "--seed", "1")
+FINDING_SECONDS = 120.0
+SIMULATED_SHOP = (SIMULATOR, "2", "--seconds", "20", "--rate", "2000", "--seed", "1")
 # Six years of weather and prices of Jawa Barat, daily bars of coins and shares, the catalogue of a shop.
-PUBLISHED_PRICES = ("jabar_price_weather_daily/dataset_vegenation.csv",)
 PUBLISHED_BARS = ("systb_trading/crypto_daily", "systb_trading/us_daily")
 PUBLISHED_SHOP = ("ecommerce_kaggle/ecommerce_product_dataset.csv",)
 
@@ -55,6 +63,10 @@ def demo(
     ] = None,
     speed: Annotated[str, typer.Option(help="event time per second (1d/s, 12h/s) or max")] = "max",
     detach: Annotated[bool, typer.Option(help="return and leave the stack running")] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="only show what was planted in the sample, and whether it was found"),
+    ] = False,
     engine: Annotated[
         Literal["embedded", "spark"] | None,
         typer.Option(help="what runs the stream, instead of the knob stream.engine"),
@@ -62,6 +74,8 @@ def demo(
 ) -> None:
     """Start the stack, feed sample data, show the first price and the balance. Ctrl-C stops the stack."""
     started = time.monotonic()
+    if check:
+        raise typer.Exit(ExitCode.DONE if show_planted() else ExitCode.FAILED)
     if engine:
         take_knobs(knob_variables() | {"LUMBUNG_STREAM__ENGINE": engine})
     source = settings().called_from / replay if replay else None
@@ -69,7 +83,10 @@ def demo(
         fail(f"{source} does not exist", ExitCode.USAGE)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        run(source, speed, detach, started)
+        with hold("demo", "another demo runs"):
+            run(source, speed, detach, started)
+    except Refused as refusal:
+        fail(f"{refusal}: wait until it has ended", ExitCode.REFUSED)
     except StackError as error:
         fail(str(error), error.code)
     except KeyboardInterrupt:
@@ -84,10 +101,9 @@ def run(replay: Path | None, speed: str, detach: bool, started: float) -> None:
     """
     lifecycle.up()
     if replay is None:
-        feed(PUBLISHED_PRICES)  # older ones first: a late price costs the validators more
-        feed_history()
+        feed((PUBLISHED_PRICES,))  # older ones first: a late price costs the validators more
     replaying = ("producers.csv.replay", str(replay), "--speed", speed)
-    producer = start_module(*(replaying if replay else SAMPLE))
+    producer = start_module(*(replaying if replay else HISTORY))
     with ending(producer):
         with Steps() as steps:
             price = first_price(steps, producer, FIRST_PRICE_SECONDS)
@@ -98,8 +114,12 @@ def run(replay: Path | None, speed: str, detach: bool, started: float) -> None:
         if finish(producer):
             raise producer_failure(producer)
     if replay is None:
-        feed(PUBLISHED_BARS, "producers.simulate.bars")
-        feed(PUBLISHED_SHOP, *SIMULATED_SHOP)
+        producer = start_module(*SAMPLE)
+        with ending(producer):
+            feed(PUBLISHED_BARS, "producers.simulate.bars")
+            feed(PUBLISHED_SHOP, *SIMULATED_SHOP)
+            if finish(producer):
+                raise producer_failure(producer)
     ends = checkpoint.kafka_ends()  # jobs in background may decide on some of it while it is counted
     with Steps() as steps:
         wait_drained(steps, ends)
@@ -110,6 +130,10 @@ def run(replay: Path | None, speed: str, detach: bool, started: float) -> None:
         raise StackError(text, ExitCode.FAILED)
     with Steps() as steps:
         wait_for_figures(steps)
+        if replay is None:
+            wait_for_findings(steps)
+    if replay is None:
+        show_planted()
     show_next(detach)
     if not detach:
         wait_until_stopped()
@@ -153,13 +177,6 @@ def producer_failure(producer: subprocess.Popen[bytes]) -> StackError:
     return StackError(f"the producer ended with exit code {producer.returncode}", ExitCode.FAILED)
 
 
-def feed_history() -> None:
-    """Send two years of the sample markets' prices, which models train on. Rows already sent are skipped."""
-    file = settings().home / "sample" / "sample-history.csv"
-    run_module("producers.simulate.history", file)
-    run_module("producers.csv.replay", file)
-
-
 def feed(published: Sequence[str], *otherwise: str) -> None:
     """Send published sets where all of them are, else what the module `otherwise` simulates, if any."""
     files = [settings().shared / "data" / name for name in published]
@@ -192,6 +209,47 @@ def wait_for_figures(steps: Steps) -> None:
         steps.update("models", training_progress() or "a first, quick training")
         time.sleep(POLL_SECONDS)
     steps.done("models", "compared with the naive forecast: gold.model_accuracy")
+
+
+def wait_for_findings(steps: Steps) -> None:
+    """Wait until everything planted was found, at most as long as the stack works on it."""
+    patience = Patience(STALLED_SECONDS, longest=FINDING_SECONDS)
+    while missing := [entry for entry, count in findings() if not count]:
+        status = stream_status()
+        if patience.spent((len(missing), cpu_seconds(status["pid"] if status else None) // 10)):
+            steps.done("findings", f"{len(missing)} of what was planted not found yet: ./run.sh demo --check")
+            return
+        check_running()
+        steps.update("findings", f"waiting for {missing[0].found_in}; {len(missing)} to go")
+        time.sleep(1)
+    steps.done("findings", "everything that was planted was found")
+
+
+def findings() -> list[tuple[Planted, int]]:
+    """What was planted, and how often it was found."""
+    entries = planted(read_plan(datetime.now(UTC)).planted_on)
+    with lake_database({entry.found_in for entry in entries}) as lake:
+        return [
+            (
+                entry,
+                lake.execute(f"select count(*) from {entry.found_in} where {entry.condition}").fetchall()[0][
+                    0
+                ],
+            )
+            for entry in entries
+        ]
+
+
+def show_planted() -> bool:
+    """Print what was planted and where it was found; whether all of it was."""
+    counts = findings()
+    table = Table(*(translated(head) for head in ("planted", "found in", "see")))
+    for entry, count in counts:
+        table.add_row(
+            entry.what, f"✓ {entry.found_in}" if count else f"not yet: {entry.found_in}", entry.page
+        )
+    result_console().print(table)
+    return all(count for _, count in counts)
 
 
 def training_progress() -> str | None:

@@ -13,7 +13,7 @@ import typer
 from conf.knob_faults import variable_of
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import REPO, Secrets, Settings, knob_defaults
-from scripts.cli import VERBS, Verb, setup
+from scripts.cli import GROUPS, VERBS, Verb, setup
 from scripts.commands.reference_pages import (
     api_page,
     exit_codes_page,
@@ -99,11 +99,16 @@ def _file(name: str, folder: Path | None) -> Path:
 def cli_page() -> str:
     """The command line as Markdown, one section per verb in the order of `./run.sh --help`."""
     summaries = [("setup", setup.__doc__ or ""), *((verb.name, verb.help) for verb in VERBS)]
+    group_of = {verb.name: group for group, verbs in GROUPS.items() for verb in verbs} | {"setup": "Run"}
     sections = [
         "# Command line",
         "Every verb is called as `./run.sh VERB`. Data goes to stdout, progress and messages to stderr.\n"
-        "[Exit codes](exit-codes.md) are the same for all verbs. `--help` works everywhere.",
-        table(("verb", "does"), [(f"[`{name}`](#{name})", text) for name, text in summaries]),
+        "[Exit codes](exit-codes.md) are the same for all verbs. `--help` works everywhere, with examples;\n"
+        "`./run.sh --version` prints the version. Colours are left out where `NO_COLOR` is set.",
+        table(
+            ("group", "verb", "does"),
+            [(group_of[name], f"[`{name}`](#{name})", text) for name, text in summaries],
+        ),
         "## setup",
         setup.__doc__ or "",
     ]
@@ -117,6 +122,7 @@ def _sections(verb: Verb) -> Iterator[str]:
     module = importlib.import_module(verb.module)
     command: Any = typer.main.get_command(module.app)
     yield _text(command)
+    yield "\n".join(("```bash", *(f"./run.sh {text}" for text in verb.examples), "```"))
     yield from _parameters(command)
     for name, subcommand in getattr(command, "commands", {}).items():
         yield f"### {verb.name} {name}"

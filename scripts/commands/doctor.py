@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated
 
@@ -19,12 +18,6 @@ from conf.settings import secrets, settings
 from lakehouse.arrow import missing_columns
 from lakehouse.contracts.contract import ContractError, check_contracts, contracts
 from lakehouse.io.kafka import is_open
-from lakehouse.io.process_status import (
-    background_gold_status,
-    collectors_status,
-    failed_gold_jobs,
-    stream_failure,
-)
 from lakehouse.io.small_databases import damaged_databases, database_files
 from lakehouse.io.source_files.formats import own_folder, source_formats
 from lakehouse.io.table_files import altered_files, examined, remedy_of
@@ -32,7 +25,8 @@ from lakehouse.io.terminal import translated
 from lakehouse.reference import check_lists
 from lakehouse.reference_files import ReferenceListError, own_files
 from lakehouse.reference_files import own_folder as own_lists
-from scripts.console import AsJson, emit, new_app
+from scripts.commands.status import background_gold_findings, collector_findings, stream_findings
+from scripts.console import AsJson, emit, new_app, progress
 from scripts.stack import jars, lifecycle, ports, readiness, secrets_file, supervision, web_page
 from scripts.stack.services import service_names
 from streaming_jobs.startup import checks as startup_checks
@@ -40,28 +34,31 @@ from streaming_jobs.startup.checks import Finding
 
 app = new_app(None)
 MEMORY_MIN_GB = 4.0  # the stack stays below 3 GB RSS
-SILENT_ROUNDS = 10  # a round that starts from nothing takes as long as some ordinary ones
 SECRET_CHARACTERS = 32
 
 
 @app.command()
 def doctor(
-    as_json: AsJson = False,
+    everything: Annotated[bool, typer.Option("--all", help="also print what is right")] = False,
     deep: Annotated[bool, typer.Option("--deep", help="also read every data file of every table")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check machine, ports, jars, secrets, tables and checkpoint; exit 1 when something is wrong.
 
-    Every fault is printed with its remedy.
+    What is wrong is printed with its remedy.
     """
     checked = findings(deep)
+    faults = [finding for finding in checked if not finding.ok]
     if as_json:
         emit([asdict(finding) for finding in checked])
     else:
-        for finding in checked:
+        for finding in checked if everything else faults:
             print(f"{'ok  ' if finding.ok else 'FAIL'} {finding.name}: {translated(finding.detail)}")
             if not finding.ok:
                 print(f"     {translated(f'remedy: {finding.remedy}')}")
-    raise typer.Exit(ExitCode.DONE if all(finding.ok for finding in checked) else ExitCode.FAILED)
+        outcome = f"{len(faults)} of {len(checked)} checks failed" if faults else "nothing is wrong"
+        print(translated(outcome))
+    raise typer.Exit(ExitCode.FAILED if faults else ExitCode.DONE)
 
 
 def findings(deep: bool = False) -> list[Finding]:
@@ -80,13 +77,13 @@ def findings(deep: bool = False) -> list[Finding]:
         _reference_lists,
         _file_formats,
         _services,
-        _stream,
-        _background_gold,
-        _collectors,
-        partial(table_findings, deep),
+        stream_findings,
+        background_gold_findings,
+        collector_findings,
+        *(partial(table_findings, name, deep) for name in contracts()),
         startup_checks.findings,
     )
-    return [finding for check in checks for finding in check()]
+    return [finding for check in progress(checks, "checking") for finding in check()]
 
 
 def _python() -> Iterator[Finding]:
@@ -225,60 +222,20 @@ def _ports() -> Iterator[Finding]:
         yield Finding(f"port {port.number}", is_free, detail, f"stop the holder, or {port.remedy}")
 
 
-def _stream() -> Iterator[Finding]:
-    """A batch that fails again and again keeps every later event waiting."""
-    if failure := stream_failure():
-        since = f"newest at {failure['updated_at']}: {failure['reason']}"
-        detail = f"batch {failure['batch_id']} failed {failure['failures']} times, {since}"
-        yield Finding("stream", False, detail, "./run.sh logs stream")
-
-
-def _background_gold() -> Iterator[Finding]:
-    """The last rounds of the background gold process; nothing before its first start."""
-    status = background_gold_status()
-    if status is None:
-        return
-    failures = [f"{name}: {reason}" for name, reason in failed_gold_jobs(status).items()]
-    age = (datetime.now(UTC) - datetime.fromisoformat(status["updated_at"])).total_seconds()
-    is_running = status["state"] == "running" and psutil.pid_exists(status["pid"])
-    is_silent = is_running and age > SILENT_ROUNDS * settings().stream.background_gold_seconds
-    detail = "; ".join(failures) or f"{status['state']}, {status['rounds']} rounds, updated {age:.0f} s ago"
-    remedy = "./run.sh logs background_gold; ./run.sh up"
-    yield Finding("background gold", not failures and not is_silent, detail, remedy)
-
-
-def _collectors() -> Iterator[Finding]:
-    """The newest poll of each source while the collectors run."""
-    status = collectors_status()
-    if status is None or status["state"] != "running":
-        return
-    for name, source in status["sources"].items():
-        detail = f"{source['events']} events"
-        remedy = f"./run.sh logs collectors; ./run.sh collect {name} --once"
-        if source["failure"]:
-            detail = f"newest poll failed: {source['failure']}"
-        elif unknown := ", ".join(source["unknown_fields"]):
-            detail = f"the source renamed or added fields: {unknown}"
-            remedy = f"adapt producers/collectors/sources/{name}.py and fields in conf/collectors/{name}.yml"
-        is_usual = not source["failure"] and not source["unknown_fields"]
-        yield Finding(f"collector {name}", is_usual, detail, remedy)
-
-
-def table_findings(deep: bool) -> Iterator[Finding]:
-    """Each table that exists. `deep`: every data file is read."""
+def table_findings(name: str, deep: bool) -> Iterator[Finding]:
+    """A table, if it exists. `deep`: every data file is read."""
     remedy = "a newer reader version was switched on by hand; ./run.sh rebuild silver writes the table again"
-    for name in contracts():
-        table, problems = examined(name, deep)
-        problems = problems or altered_files(name)
-        if problems:
-            for fault in problems:
-                yield Finding(f"table {name}", False, fault, remedy_of(name))
-        elif table is not None:
-            names = {column.name for column in table.schema().fields}
-            if missing := missing_columns(contracts()[name], names):
-                lacking = f"of an earlier version: it lacks {', '.join(column.name for column in missing)}"
-                yield Finding(f"table {name}", False, lacking, "./run.sh up adds them")
-                continue
-            reader = table.protocol().min_reader_version
-            detail = f"version {table.version()}, reader version {reader}"
-            yield Finding(f"table {name}", reader == 1, detail, remedy)
+    table, problems = examined(name, deep)
+    problems = problems or altered_files(name)
+    for fault in problems:
+        yield Finding(f"table {name}", False, fault, remedy_of(name))
+    if table is None or problems:
+        return
+    names = {column.name for column in table.schema().fields}
+    if missing := missing_columns(contracts()[name], names):
+        lacking = f"of an earlier version: it lacks {', '.join(column.name for column in missing)}"
+        yield Finding(f"table {name}", False, lacking, "./run.sh up adds them")
+        return
+    reader = table.protocol().min_reader_version
+    detail = f"version {table.version()}, reader version {reader}"
+    yield Finding(f"table {name}", reader == 1, detail, remedy)

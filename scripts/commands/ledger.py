@@ -4,27 +4,22 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-import httpx2
 import pyarrow.compute as pc
 import typer
-from rich.table import Table
 
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import settings
-from lakehouse.identity.roles import Role
 from lakehouse.io import ledger_head
 from lakehouse.io.delta import open_if_exists
 from lakehouse.io.terminal import translated
 from lakehouse.ledger.chain import CHAINS, TABLE
-from scripts.console import AsJson, emit, fail, new_app, result_console
-from scripts.local_bearer import local_bearer
-from scripts.stack.readiness import api_url
+from scripts.console import AsJson, emit, fail, new_app, print_rows
+from scripts.local_api import Api
 from serving_api.reads.ledger.integrity import ChainVerdict, Verifier
 
 app = new_app(__doc__)
 SHOWN = ("index", "hash", "timestamp", "kind", "event_id", "table", "delta_version", "rows", "actor")
 HASH_CHARACTERS = 16  # of a hash, when shown to a person
-CELL_CHARACTERS = 24
 
 
 def known_chain(chain: str) -> str:
@@ -103,10 +98,7 @@ def blocks(
     if json:
         emit(rows)
         return
-    shown = Table(*SHOWN)
-    for row in rows:
-        shown.add_row(*(plain(row[name])[:CELL_CHARACTERS] for name in SHOWN))
-    result_console().print(shown)
+    print_rows(SHOWN, ([plain(row[name]) for name in SHOWN] for row in rows))
 
 
 def newest_blocks(chain: str, event_id: str | None, limit: int) -> list[dict[str, Any]]:
@@ -140,15 +132,7 @@ def append(
 ) -> None:
     """Append a price through the API, as operator, and print the receipt."""
     body = {name: value for name, value in locals().items() if value is not None}
-    try:
-        response = httpx2.post(
-            f"{api_url()}/api/blockchain/append",
-            json=body,
-            headers=local_bearer(Role.OPERATOR),
-        )
-    except httpx2.TransportError as error:
-        text = f"the API at {api_url()} does not answer ({error}); remedy: ./run.sh up"
-        fail(text, ExitCode.NOT_RUNNING)
+    response = Api().response("POST", "/api/blockchain/append", json=body)
     print(response.text)
     codes = {202: ExitCode.DONE, 422: ExitCode.USAGE}
     raise typer.Exit(codes.get(response.status_code, ExitCode.FAILED))

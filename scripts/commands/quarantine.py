@@ -2,30 +2,25 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from difflib import get_close_matches
 from itertools import islice
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-import httpx2
 import orjson
 import typer
-from rich.table import Table
+from rich.console import Console
 
 from conf.runtime.exit_codes import ExitCode
-from conf.settings import settings
 from lakehouse.contracts.contract import kinds
-from lakehouse.identity.roles import Role
 from lakehouse.io.terminal import translated
 from lakehouse.reference import markets
-from scripts.console import AsJson, console, emit, fail, new_app, result_console
-from scripts.local_bearer import local_bearer
-from scripts.stack.readiness import api_url
+from scripts.console import AsJson, ago, console, emit, fail, new_app, print_rows
+from scripts.local_api import Api
 
 app = new_app(__doc__)
 ROWS = "/api/v1/quarantine"
-PAGE_ROWS = 1000
 BULK_IDS = 500  # in one request
 COUNTED_ROWS = 10_000  # more are not counted: each page is a request
 RowState = Literal["open", "released", "corrected", "rejected", "all"]
@@ -46,57 +41,38 @@ Since = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", help="decide without confirmation")]
 
 
-class Api:
-    """The API, called as operator. Exits 4 when it does not run, 3 without a secret, 1 when it refuses."""
-
-    def __init__(self) -> None:
-        headers = {**local_bearer(Role.OPERATOR), "Accept-Language": settings().language}
-        self._http = httpx2.Client(base_url=api_url(), headers=headers, timeout=60)
-
-    def request(self, method: str, path: str, **options: Any) -> Any:
-        """The JSON of the response."""
-        try:
-            response = self._http.request(method, path, **options)
-        except httpx2.TransportError:
-            fail(f"the API at {api_url()} does not answer; remedy: ./run.sh up", ExitCode.NOT_RUNNING)
-        if response.status_code >= 400:
-            problem = response.json()
-            code = ExitCode.USAGE if response.status_code == 422 else ExitCode.FAILED
-            fail(f"{problem['title']}: {problem['detail']}", code)
-        return response.json()
-
-    def rows(self, filters: dict[str, Any], page_rows: int = PAGE_ROWS) -> Iterator[dict[str, Any]]:
-        """Quarantined rows, newest first, page by page."""
-        parameters = {name: value for name, value in filters.items() if value is not None}
-        parameters["limit"] = min(page_rows, PAGE_ROWS)
-        is_last = False
-        while not is_last:
-            page = self.request("GET", ROWS, params=parameters)
-            yield from page["items"]
-            parameters["cursor"] = page["next_cursor"]
-            is_last = page["next_cursor"] is None
-
-    def decide_many(self, ids: list[str], decision: str, reason: str) -> list[dict[str, Any]]:
-        """The outcome of each id. An id that is given twice names two rows, decided in two requests."""
-        outcomes: list[dict[str, Any]] = []
-        waiting = Counter(ids)
-        while waiting:
-            batch = list(islice(waiting, BULK_IDS))
-            body = {"event_ids": batch, "decision": decision, "reason": reason}
-            outcomes += self.request("POST", f"{ROWS}/decisions", json=body)["items"]
-            waiting -= Counter(batch)
-        return outcomes
+def decide_many(api: Api, ids: list[str], decision: str, reason: str) -> list[dict[str, Any]]:
+    """The outcome of each id. An id that is given twice names two rows, decided in two requests."""
+    outcomes: list[dict[str, Any]] = []
+    waiting = Counter(ids)
+    while waiting:
+        batch = list(islice(waiting, BULK_IDS))
+        body = {"event_ids": batch, "decision": decision, "reason": reason}
+        outcomes += api.request("POST", f"{ROWS}/decisions", json=body)["items"]
+        waiting -= Counter(batch)
+    return outcomes
 
 
-def show_rows(rows: list[dict[str, Any]]) -> None:
-    """Print the rows as a table on stdout."""
-    headings = ("event", "kind", "state", "quarantined", "source", "market", "commodity", "rules")
-    shown = Table(*map(translated, headings))
-    for row in rows:
-        rules = ", ".join(reason["rule"] for reason in row["reasons"])
-        place = (row["source"], row["market_id"] or "–", row["commodity"] or "–")
-        shown.add_row(row["event_id"], row["kind"], row["state"], row["quarantined_at"][:19], *place, rules)
-    result_console().print(shown)
+def show_rows(rows: list[dict[str, Any]], out: Console | None = None) -> None:
+    """Print on stdout what a decision needs: what was reported, where, against which value, and why not."""
+    when = ("event", "kind", "state", "quarantined")
+    headings = (*when, "source", "market", "commodity", "value", "last", "why")
+    print_rows(headings, map(cells_of, rows), out)
+
+
+def cells_of(row: dict[str, Any]) -> tuple[str | None, ...]:
+    """The cells of a row."""
+    subject = row["subject"] or dict.fromkeys(("value", "last_value", "unit", "region", "market_name"))
+    value, last = (number_text(subject[name], subject["unit"]) for name in ("value", "last_value"))
+    place = ", ".join(filter(None, (row["market_id"], subject["region"])))
+    why = "; ".join(f"{reason['rule']}: {reason['message']}" for reason in row["reasons"])
+    about = (row["source"], place, row["commodity"], value, last, why)
+    return row["event_id"], row["kind"], row["state"], ago(row["quarantined_at"]), *about
+
+
+def number_text(number: float | None, unit: str | None) -> str | None:
+    """`61,000/kg`; None for no number."""
+    return None if number is None else f"{number:,.10g}" + (f"/{unit}" if unit else "")
 
 
 @app.command("list")
@@ -115,7 +91,7 @@ def list_rows(
     filters = filters_of(rule, since, kind=kind, commodity=commodity, market_id=market, source=source)
     filters["state"] = None if state == "all" else state
     api = Api()
-    rows = list(islice(api.rows(filters, limit), limit))
+    rows = list(islice(api.rows(ROWS, filters, limit), limit))
     if not rows:
         refuse_unknown_market(market)
     if as_json:
@@ -123,7 +99,7 @@ def list_rows(
         return
     show_rows(rows)
     if len(rows) == limit:
-        matching = sum(1 for _ in islice(api.rows(filters), COUNTED_ROWS))
+        matching = sum(1 for _ in islice(api.rows(ROWS, filters), COUNTED_ROWS))
         number = f"{matching}" if matching < COUNTED_ROWS else f"at least {matching}"
         console.print(f"{len(rows)} of {number} rows; --limit shows more", markup=False)
 
@@ -181,12 +157,12 @@ def decide(
             ExitCode.USAGE,
         )
     api = Api()
-    wanted = ids or [row["event_id"] for row in api.rows(named | {"state": "open"})]
+    wanted = ids or [row["event_id"] for row in api.rows(ROWS, named | {"state": "open"})]
     if not ids:
         console.print(f"{decision}: {len(wanted)} open rows match", markup=False)
         if wanted and not yes and not confirmed(decision, len(wanted)):
             fail("nothing was decided", ExitCode.USAGE)
-    outcomes = api.decide_many(wanted, decision, reason)
+    outcomes = decide_many(api, wanted, decision, reason)
     if as_json:
         emit(outcomes)
     counts = Counter(item["status"] for item in outcomes)

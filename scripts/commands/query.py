@@ -25,13 +25,13 @@ from lakehouse.io.query import lake_database
 from lakehouse.io.terminal import translated
 from lakehouse.strange_text import escaped_json, spreadsheet_text, visible
 from lakehouse.times import utc_text
-from scripts.console import console, fail, new_app, result_console
+from scripts.console import AsJson, console, fail, is_too_wide, new_app, result_console
 
 app = new_app(None)
 READABLE_LAYERS = ("silver", "gold")
 TABLE_ROWS = 100  # of a table on the terminal, unless --limit is given
 CELL_CHARACTERS = 60
-UNBOUNDED = 1_000_000  # characters: wider than any table
+WIDTH_OFF_TERMINAL = 200  # of a table; rich would take 80
 # DuckDB's own `show tables` does not print the names that the documentation uses.
 SHOW_TABLES = """
   select schema || '.' || name as "table", list_aggregate(column_names, 'string_agg', ', ') as columns
@@ -66,10 +66,11 @@ def query(
     limit: Annotated[
         int | None, typer.Option(min=1, help=f"rows at most (table: {TABLE_ROWS} unless given)")
     ] = None,
+    as_json: AsJson = False,
     timeout: Annotated[float, typer.Option(min=0.1, help="time limit in seconds; then exit 124")] = 60,
 ) -> None:
     """Run one read-only SELECT over silver and gold; exit 2 for any other statement."""
-    form = form or format_of(output)
+    form = Format.JSON if as_json else form or format_of(output)
     try:
         shown_rows = TABLE_ROWS if form == Format.TABLE and not limit else None
         rows = run(sql, shown_rows + 1 if shown_rows else limit, timeout)
@@ -141,7 +142,7 @@ def write(rows: pa.Table, form: Format, output: Path | None) -> None:
             document = json.dumps(rows.to_pylist(), default=_plain, ensure_ascii=False, indent=1)
             out.write(f"{escaped_json(document)}\n")
         else:
-            _print_table(rows, result_console(out))
+            _print_table(rows, result_console(out, WIDTH_OFF_TERMINAL))
 
 
 def _plain(value: Any) -> Any:
@@ -174,7 +175,7 @@ def _print_table(rows: pa.Table, out: Console) -> None:
     cells = [[_cell(value) for value in row.values()] for row in rows.to_pylist()]
     for row in cells:
         shown.add_row(*row)
-    if cells and out.measure(shown, options=out.options.update(width=UNBOUNDED)).maximum > out.width:
+    if cells and is_too_wide(shown, out):
         width = max(map(len, rows.column_names))
         for number, row in enumerate(cells, 1):
             out.print(translated(f"row {number}"), style="bold")

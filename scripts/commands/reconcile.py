@@ -15,12 +15,12 @@ from lakehouse.io import checkpoint
 from lakehouse.io.delta import Positions, open_if_exists, tags_of
 from lakehouse.io.process_status import is_alive, stream_status, was_killed
 from lakehouse.io.query import lake_database, sql_of
+from lakehouse.io.reference_tables import reference_tables
 from lakehouse.io.table_files import faults, remedy_of
 from lakehouse.io.terminal import translated
 from lakehouse.paths import view_name
-from scripts.console import AsJson, console, emit, fail, new_app
+from scripts.console import AsJson, console, emit, fail, new_app, progress
 from streaming_jobs.flows import folded, refreshed
-from streaming_jobs.gold.contract_sql import reference_tables
 from streaming_jobs.startup import checks as startup_checks
 
 app = new_app(None)
@@ -112,7 +112,8 @@ def wait_for_stream(ends: Positions | None) -> None:
 
 def refuse_damaged_tables() -> None:
     """Exit 1 naming the tables that cannot be counted."""
-    broken = {table: problems for table in contracts() if (problems := faults(table))}
+    tables = progress(tuple(contracts()), "reading tables")
+    broken = {table: problems for table in tables if (problems := faults(table))}
     for table, problems in broken.items():
         console.print(f"{table}: {problems[0]}; remedy: {remedy_of(table)}", markup=False)
     if broken:
@@ -225,7 +226,8 @@ def differences_now() -> list[dict[str, Any]]:
     """
     plans = [(contract, sql_of(contract), _columns(contract)) for contract in _compared_contracts()]
     plans.append((contracts()["gold.reviews"], REVIEWS_SQL, ["decision_id"]))
-    outcomes = [_difference(*plan) for plan in plans if open_if_exists(plan[0].table) is not None]
+    written = [plan for plan in plans if open_if_exists(plan[0].table) is not None]
+    outcomes = [_difference(*plan) for plan in progress(written, "comparing gold with silver")]
     return [outcome for outcome in outcomes if outcome["missing"] or outcome["surplus"]]
 
 

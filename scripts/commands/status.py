@@ -1,17 +1,14 @@
-"""`status`: processes, lag, rows and freshness per table."""
+"""`status`: what is not fine, processes, lag, rows and freshness of the tables."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import psutil
 import typer
 from deltalake.exceptions import DeltaError
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Column, Table
 
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import settings
@@ -19,18 +16,26 @@ from lakehouse.contracts.contract import contracts
 from lakehouse.io.checkpoint import count_waiting
 from lakehouse.io.delta import open_if_exists
 from lakehouse.io.kafka import is_open
-from lakehouse.io.process_status import was_killed
+from lakehouse.io.process_status import (
+    background_gold_status,
+    collectors_status,
+    failed_gold_jobs,
+    stream_failure,
+    was_killed,
+)
 from lakehouse.io.table_files import UnreadableTable, reading
-from lakehouse.io.terminal import translated
 from lakehouse.silence import COLUMNS, total_silence
 from lakehouse.times import utc_text
-from scripts.console import AsJson, emit, new_app, result_console
+from scripts.commands.status_text import show
+from scripts.console import AsJson, emit, fail, new_app, result_console
 from scripts.stack import ports, readiness, supervision
 from scripts.stack.patience import process_tree
 from scripts.stack.services import service_names
+from streaming_jobs.startup.checks import Finding
 
 app = new_app(None)
-NONE = "–"
+WATCH_SECONDS = 2.0
+SILENT_ROUNDS = 10  # a round that starts from nothing takes as long as some ordinary ones
 SILENT = "gold.silent_series"
 
 
@@ -113,11 +118,11 @@ def _newest(files: Any, time_column: str) -> str | None:
 
 
 def read_status() -> dict[str, Any]:
-    """Everything as one JSON-able object; `ok` is false when a service is down."""
+    """Everything as one JSON-able object; `ok` is false when a service is down; `problems`: all faults."""
     services_now = services()
     tables_now = tables()
     rows = {table.table: table.rows for table in tables_now}
-    return {
+    report = {
         "ok": all(service.state == "ready" for service in services_now),
         "home": str(settings().home),
         "api": readiness.api_url(),
@@ -130,6 +135,85 @@ def read_status() -> dict[str, Any]:
         "ports": {port.use: is_open(port.host, port.number) for port in ports.wanted()},
         "tables": [asdict(table) for table in tables_now],
     }
+    return report | {"problems": [fault_fields(fault) for fault in faults_in(report)]}
+
+
+def fault_fields(fault: Finding) -> dict[str, str]:
+    """What a reader of the report gets of a fault."""
+    return {"name": fault.name, "detail": fault.detail, "remedy": fault.remedy}
+
+
+def faults_in(report: dict[str, Any]) -> Iterator[Finding]:
+    """What is not fine in the report, with its remedy; of a stack that does not run that alone."""
+    services_now = report["services"]
+    if not any(service["pid"] for service in services_now):
+        yield Finding("stack", False, "no service runs", "./run.sh up")
+    else:
+        for service in services_now:
+            if service["state"] != "ready":
+                name = service["name"]
+                detail = f"{service['state']}, {service['restarts']} restarts"
+                yield Finding(name, False, detail, f"./run.sh logs {name}; ./run.sh up")
+        checks = (*stream_findings(), *background_gold_findings(), *collector_findings())
+        yield from (finding for finding in checks if not finding.ok)
+    for table in report["tables"]:
+        if table["fault"]:
+            remedy = "./run.sh doctor names the remedy"
+            yield Finding(f"table {table['table']}", False, table["fault"], remedy)
+    if (trainer := report["trainer"]) and trainer["failure"]:
+        detail = f"the last round failed: {trainer['failure']}"
+        yield Finding("trainer", False, detail, "./run.sh logs trainer")
+    if refused := report["landing_refused"]:
+        reason = (
+            f"{refused['files']} files were refused, the newest {refused['newest']} ({refused['reason']})"
+        )
+        remedy = f"correct them and drop them again; they are in {settings().landing_dir / 'refused'}"
+        yield Finding("landing folder", False, reason, remedy)
+    if silence := report["silence"]:
+        detail = (
+            f"most of the {silence['series']} markets and devices that used to report are silent, "
+            f"the newest event is of {silence['since'][:16]}"
+        )
+        yield Finding("silence", False, detail, "check what sends, then ./run.sh logs gateway")
+
+
+def stream_findings() -> Iterator[Finding]:
+    """A batch that fails again and again keeps every later event waiting."""
+    if failure := stream_failure():
+        since = f"newest at {failure['updated_at']}: {failure['reason']}"
+        detail = f"batch {failure['batch_id']} failed {failure['failures']} times, {since}"
+        yield Finding("stream", False, detail, "./run.sh logs stream")
+
+
+def background_gold_findings() -> Iterator[Finding]:
+    """The last rounds of the background gold process; nothing before its first start."""
+    status = background_gold_status()
+    if status is None:
+        return
+    failures = [f"{name}: {reason}" for name, reason in failed_gold_jobs(status).items()]
+    age = (datetime.now(UTC) - datetime.fromisoformat(status["updated_at"])).total_seconds()
+    is_running = status["state"] == "running" and psutil.pid_exists(status["pid"])
+    is_silent = is_running and age > SILENT_ROUNDS * settings().stream.background_gold_seconds
+    detail = "; ".join(failures) or f"{status['state']}, {status['rounds']} rounds, updated {age:.0f} s ago"
+    remedy = "./run.sh logs background_gold; ./run.sh up"
+    yield Finding("background gold", not failures and not is_silent, detail, remedy)
+
+
+def collector_findings() -> Iterator[Finding]:
+    """The newest poll of each source while the collectors run."""
+    status = collectors_status()
+    if status is None or status["state"] != "running":
+        return
+    for name, source in status["sources"].items():
+        detail = f"{source['events']} events"
+        remedy = f"./run.sh logs collectors; ./run.sh collect {name} --once"
+        if source["failure"]:
+            detail = f"newest poll failed: {source['failure']}"
+        elif unknown := ", ".join(source["unknown_fields"]):
+            detail = f"the source renamed or added fields: {unknown}"
+            remedy = f"adapt producers/collectors/sources/{name}.py and fields in conf/collectors/{name}.yml"
+        is_usual = not source["failure"] and not source["unknown_fields"]
+        yield Finding(f"collector {name}", is_usual, detail, remedy)
 
 
 def lag_now() -> int | None:
@@ -171,126 +255,25 @@ def with_current_state(status: Mapping[str, Any] | None) -> dict[str, Any] | Non
 
 
 @app.command()
-def status(as_json: AsJson = False) -> None:
-    """Show processes, lag, rows and freshness per table; exit 4 when a service is down."""
-    report = read_status()
-    if as_json:
-        emit(report)
-    else:
-        show(report, result_console())
-    raise typer.Exit(ExitCode.DONE if report["ok"] else ExitCode.NOT_RUNNING)
-
-
-def show(report: dict[str, Any], out: Console) -> None:
-    """Print the report for a person."""
-    out.print(_services_shown(report["services"]))
-    for line in _process_lines(report):
-        out.print(translated(line))
-    out.print(_tables_shown(report["tables"]))
-    out.print(translated(f"API {report['api']}   home {report['home']}"))
-
-
-def _services_shown(services_now: list[dict[str, Any]]) -> Table:
-    headings = ("service", "state", "pid", "uptime", "memory", "restarts")
-    shown = Table(*map(translated, headings))
-    for service in services_now:
-        pid = str(service["pid"]) if service["pid"] else NONE
-        uptime = f"{service['uptime_seconds']} s" if service["pid"] else NONE
-        memory = f"{service['rss_mb']} MB" if service["rss_mb"] else NONE
-        state = translated(service["state"])
-        shown.add_row(service["name"], state, pid, uptime, memory, str(service["restarts"]))
-    return shown
-
-
-def _process_lines(report: dict[str, Any]) -> list[str]:
-    """A line per process that has written a status, and for what waits for a person."""
-    lines = []
-    if stream := report["stream"]:
-        lag = "unknown" if report["lag_events"] is None else report["lag_events"]
-        if stream["batch_id"] is None:
-            lines.append(
-                f"stream: {stream['state']}, no batch yet, updated {stream['updated_at']}; "
-                f"events waiting in Kafka: {lag}"
-            )
+def status(
+    everything: Annotated[
+        bool, typer.Option("--all", help="also each service, job, polled source and table")
+    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="show it again every 2 s until Ctrl-C")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show on one screen whether all is fine, and if not the remedies; exit 4 when a service is down."""
+    if watch and as_json:
+        fail("--watch is for people: leave it out with --json", ExitCode.USAGE)
+    out = result_console()
+    while True:
+        report = read_status()
+        if as_json:
+            emit(report)
         else:
-            lines.append(
-                f"stream: {stream['state']}, last batch {stream['batch_id']} "
-                f"({stream['batch_rows']} rows in {stream['batch_seconds']} s), "
-                f"updated {stream['updated_at']}; events waiting in Kafka: {lag}"
-            )
-    if gold := report["background_gold"]:
-        jobs = ", ".join(
-            f"{name} {job['failure'] or str(job['seconds']) + ' s'}" for name, job in gold["jobs"].items()
-        )
-        lines.append(
-            f"background gold: {gold['state']}, {gold['rounds']} rounds ({jobs or 'no job yet'}), "
-            f"updated {gold['updated_at']}"
-        )
-    if trainer := report["trainer"]:
-        training = trainer["round"]
-        current = f"{' '.join(training['arguments'])} ({training['why']})" if training else "idle"
-        failure = f"; the last round failed: {trainer['failure']}" if trainer["failure"] else ""
-        lines.append(f"trainer: {trainer['state']}, {trainer['rounds']} rounds, now {current}{failure}")
-    if worker := report["alert_worker"]:
-        lines.append(f"alerts: {worker['state']}; {sent_messages(worker['deliveries'])}")
-    if collectors := report["collectors"]:
-        lines.append(f"collectors: {collectors['state']}; {collected(collectors['sources'])}")
-    if waiting := report["quarantine_open"]:
-        lines.append(f"quarantine: {waiting} events wait for a decision; ./run.sh quarantine list shows them")
-    if refused := report["landing_refused"]:
-        lines.append(
-            f"landing folder: {refused['files']} files were refused, the newest {refused['newest']} "
-            f"({refused['reason']}); they are in {settings().landing_dir / 'refused'}"
-        )
-    if silence := report["silence"]:
-        lines.append(
-            f"silence: most of the {silence['series']} markets and devices that used to report are silent, "
-            f"the newest event is of {silence['since'][:16]}; check what sends, then ./run.sh logs gateway"
-        )
-    return lines
-
-
-def collected(sources: Mapping[str, Mapping[str, Any]]) -> str:
-    """`rss 12 events, last success 2026-…; x 0 events, failed: …`: polled sources with their newest poll."""
-    texts = []
-    for name, source in sources.items():
-        success = f"last success {source['last_success_at'] or NONE}"
-        outcome = f"failed: {source['failure']}" if source["failure"] else success
-        if unknown := ", ".join(source["unknown_fields"]):
-            outcome += f", unknown fields: {unknown}"
-        texts.append(f"{name} {source['events']} events, {outcome}")
-    return "; ".join(texts)
-
-
-def sent_messages(counts: Mapping[str, Mapping[str, int]]) -> str:
-    """`email 2 sent, telegram 3 mock`: messages by channel and state."""
-    return ", ".join(
-        f"{channel} {number} {state}"
-        for channel, states in sorted(counts.items())
-        for state, number in sorted(states.items())
-    )
-
-
-def _tables_shown(tables_now: list[dict[str, Any]]) -> Table:
-    headings = ("table", "version", "rows", "files", "newest", "committed")
-    name, *others = map(translated, headings)
-    shown = Table(
-        Column(name, no_wrap=True),
-        *others,
-        box=SIMPLE_HEAD,
-        show_edge=False,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
-    for table in tables_now:
-        if table["fault"]:
-            unread = translated("cannot be read: ./run.sh doctor names the remedy")
-            shown.add_row(table["table"], NONE, NONE, NONE, NONE, unread)
-            continue
-        if table["version"] is None:
-            shown.add_row(table["table"], NONE, "0", "0", NONE, translated("no row yet"))
-            continue
-        numbers = (str(table["version"]), f"{table['rows']:,}", str(table["files"]))
-        age = translated(f"{table['age_seconds']:.0f} s ago")
-        shown.add_row(table["table"], *numbers, (table["newest"] or NONE)[:16].replace("T", " "), age)
-    return shown
+            if watch:
+                out.clear()
+            show(report, out, everything)
+        if not watch:
+            raise typer.Exit(ExitCode.DONE if report["ok"] else ExitCode.NOT_RUNNING)
+        time.sleep(WATCH_SECONDS)

@@ -15,7 +15,7 @@ from lakehouse.io.identity.database import Database, StoreUnavailable
 from lakehouse.io.small_databases import DamagedDatabaseError, refuse_damaged_databases
 from lakehouse.reference import matching_key, region_aliases
 from scripts.console import console, fail, new_app
-from scripts.local_bearer import local_token
+from scripts.local_api import local_token
 from scripts.stack.readiness import api_url
 
 app = new_app(__doc__)

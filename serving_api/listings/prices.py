@@ -1,8 +1,7 @@
-"""Lists of prices and what follows from them: history, indicators, anomalies; of markets and sensors."""
+"""Lists of prices: live, changed, history, anomalies; of markets and sensors."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from datetime import date, timedelta
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,7 +14,6 @@ from serving_api.http.path_parameters import RegionInPath
 from serving_api.http.problems import Problem
 from serving_api.listings.filters import commodity, from_simulated_prices, region
 from serving_api.listings.listing import Filter, Listing, ListRequest, Row, equal, listing_router
-from serving_api.reads.dashboard.daily_figures import SILVER, Figures, figures_of
 from serving_api.reads.keyset import next_rows
 from serving_api.reads.live_prices import is_simulated, live_rows, live_table, of_place
 from serving_api.reads.names import (
@@ -29,7 +27,7 @@ from serving_api.reads.price_impacts import PriceImpacts
 from serving_api.reads.provenance import SIMULATED, simulated_rows
 from serving_api.reads.responses import KeyedItem, to_json_value
 from serving_api.reads.snapshots import Snapshot, newest_of
-from serving_api.schemas.envelope import KNOWN_ON, Day, Name
+from serving_api.schemas.envelope import Name
 from serving_api.schemas.pipeline import ChangesQuery
 from serving_api.schemas.prices import COMMODITY, HistoryPrice, LivePrice, LivePricesQuery
 
@@ -125,22 +123,6 @@ def newest_price(request: ListRequest) -> date | None:
         return of_table
     of_series: date | None = pc.max(request.snapshots[LIVE].rows.filter(condition)["market_date"]).as_py()
     return of_series or of_table
-
-
-def figures(request: ListRequest) -> Figures:
-    """The retail figures of now, or as they were known at the close of a day."""
-    ids = commodity_ids(request.values["commodity"]) if request.values["date"] else None
-    return figures_of(request.snapshots, request.values["date"], ids)
-
-
-def figure_tables(values: Mapping[str, Any]) -> Sequence[str]:
-    """What the figures follow from."""
-    return (SILVER,) if values["date"] else ("gold.indicators",)
-
-
-def figure_rows(request: ListRequest, condition: pc.Expression) -> pa.Table:
-    """The rows of the figures that meet the condition."""
-    return figures(request).rows(condition, INDICATORS.needed)
 
 
 def simulated_readings(request: ListRequest) -> Callable[[Row], bool]:
@@ -240,35 +222,6 @@ HISTORY = Listing(
     item_from=history_item,
     demo=lambda request: lambda item: item["event_id"].startswith(SIMULATED),
 )
-INDICATORS = Listing(
-    table="gold.indicators",
-    path="/api/v1/indicators",
-    name="list_indicators",
-    tag="indicators",
-    item="IndicatorRow",
-    summary="Indicators of retail prices, newest day first",
-    description="""Default: the 30 days that end with the newest market day of the table;
-    `meta.range` names them.
-
-    `date`: as they were known at the close of that day.""",
-    columns=(
-        "commodity, region, level, market_date, change_1d_pct, change_7d_pct, change_30d_pct, "
-        "change_365d_pct, change_level, national_gap_pct, ifpa, ifpa_reason, alps, alps_class, alps_reason, "
-        "reference_price_idr, gap_pct, dispersion_pct"
-    ),
-    times="market_date",
-    newest=lambda request: figures(request).newest_day(),
-    others=(SILVER,),
-    depends_on=figure_tables,
-    filters=(
-        commodity(required=True, examples=("beras-medium",)),
-        region(examples=("Jawa Barat",)),
-        Filter("date", KNOWN_ON, annotation=Day),
-    ),
-    order="market_date desc, commodity, region_code, level",
-    rows=figure_rows,
-    demo=from_simulated_prices,
-)
 ANOMALIES = Listing(
     table="gold.anomalies",
     path="/api/v1/predict/anomaly/{region}",
@@ -327,4 +280,4 @@ SENSORS = Listing(
     order="event_time desc, market_id, device_id_hash, metric",
     demo=simulated_readings,
 )
-router = listing_router("prices", LIVE_PRICES, CHANGES, HISTORY, INDICATORS, ANOMALIES, MARKETS, SENSORS)
+router = listing_router("prices", LIVE_PRICES, CHANGES, HISTORY, ANOMALIES, MARKETS, SENSORS)

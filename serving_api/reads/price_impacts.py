@@ -15,7 +15,9 @@ from lakehouse.impact import (
     impact_score,
     macro_state,
     multiplier,
+    weekly_scale,
 )
+from lakehouse.reference import commodities
 from serving_api.reads.snapshots import Snapshot, Snapshots
 
 FACTORS_TABLE = "gold.impact_factors"
@@ -26,8 +28,8 @@ MEAN_DAYS = 3 * 365  # of releases that inflation is compared with
 class PriceImpacts:
     """Impacts of rows of gold.live_prices: of the price against the one of the market day before.
 
-    By the newest measured week of the commodity in the province, as `GET /api/public/impact`; None before
-    one is measured, and without an earlier price.
+    As `GET /api/public/impact`: by the newest measured week of the commodity in the province, before one is
+    measured by the commodity's usual move. None without an earlier price.
     """
 
     def __init__(self, snapshots: Snapshots) -> None:
@@ -38,24 +40,32 @@ class PriceImpacts:
 
     def score(self, price: Mapping[str, Any]) -> float | None:
         """0 to 100."""
-        row = self._rows.get((price["commodity"], price["region_code"]))
         previous = price["previous_price_idr"]
-        if row is None or previous is None:
+        if previous is None:
             return None
-        return impact_score(math.log(price["price_idr"] / previous), row["scale"], self._multiplier)
+        row = self._rows.get((price["commodity"], price["region_code"]))
+        scale = row["scale"] if row else typical_scale(price["commodity"])
+        return impact_score(math.log(price["price_idr"] / previous), scale, self._multiplier)
 
     def impact(self, price: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Score, dominant factor, and the weights of the six factors in percent."""
+        """Score, dominant factor, and the weights of the six factors in percent; all 0 before a measure."""
         score = self.score(price)
         if score is None:
             return None
-        row = self._rows[price["commodity"], price["region_code"]]
-        shared = attribution(row["change"], {name: row[name] for name in FACTORS})
+        row = self._rows.get((price["commodity"], price["region_code"]))
+        shared = attribution(
+            row["change"] if row else 0.0, {name: row[name] for name in FACTORS} if row else {}
+        )
         return {
             "impact_score": score,
             "dominant_factor": shared.dominant,
             "factors_with_weights": shared.weights,
         }
+
+
+def typical_scale(commodity: str) -> float:
+    """The usual large weekly move (log ratio) of a commodity, from the list of commodities."""
+    return weekly_scale(commodities()[commodity].daily_volatility)
 
 
 def newest_factors(snapshot: Snapshot) -> dict[tuple[str, str], dict[str, Any]]:

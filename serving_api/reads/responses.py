@@ -18,7 +18,15 @@ from lakehouse.translation import Language, in_language
 from serving_api.http.cursors import Cursors, Key, TimeRange, filters_of
 from serving_api.http.problems import language_of
 from serving_api.http.request_checks import require_acceptable
-from serving_api.http.spreadsheets import MEDIA_TYPES, ListFormat, csv_file, file_name, list_format, xlsx_file
+from serving_api.http.spreadsheets import (
+    FILES,
+    MEDIA_TYPES,
+    ListFormat,
+    csv_file,
+    file_name,
+    list_format,
+    xlsx_file,
+)
 from serving_api.reads.operation.lag import KafkaLag
 from serving_api.reads.provenance import About, provenance
 from serving_api.reads.snapshots import Snapshot, Snapshots
@@ -185,9 +193,14 @@ class Responses:
         return self._encoded(page, filters, {"Cache-Control": PRIVATE}, self.meta(snapshots), form)
 
     def _form(self, parameters: dict[str, Any]) -> ListFormat:
-        """The form of a list. Raises Problem 406 when Accept excludes it."""
-        form = list_format(self.request, parameters["format"])
-        require_acceptable(self.request, MEDIA_TYPES[form])
+        """The form of a list. A requested file is sent whatever Accept names: many clients always name JSON.
+
+        Raises Problem 406 when Accept excludes what it would be else.
+        """
+        requested: ListFormat | None = parameters["format"]
+        form = list_format(self.request, requested)
+        if requested not in FILES:
+            require_acceptable(self.request, MEDIA_TYPES[form])
         return form
 
     def _encoded(

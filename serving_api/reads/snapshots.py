@@ -152,12 +152,12 @@ def snapshot_of(table: str, delta: DeltaTable, path: str) -> Snapshot:
     if contract.served == "whole":
         rows = delta.to_pyarrow_table()
         check_values(rows)
-        newest = pc.max(rows[contract.time_column]).as_py()
+        newest = as_time(pc.max(rows[contract.time_column]).as_py())
         return Snapshot(table, delta.version(), delta, rows, newest, rows.num_rows, identity)
     actions = pa.table(delta.get_add_actions(flatten=True))
-    newest = newest_in_files(actions, contract.time_column)
+    newest = as_time(newest_in_files(actions, contract.time_column))
     count = pc.sum(actions["num_records"]).as_py() or 0
-    return Snapshot(table, delta.version(), delta, None, as_time(newest), count, identity)
+    return Snapshot(table, delta.version(), delta, None, newest, count, identity)
 
 
 def as_time(newest: date | None) -> datetime | None:

@@ -1,5 +1,6 @@
 """Correlation of weather and of the sentiment of posts with prices, as the training job measured it."""
 
+from datetime import UTC, datetime, time
 from typing import Annotated, Any
 
 import pyarrow.compute as pc
@@ -68,7 +69,8 @@ def correlate(
     ]
     if faults:
         raise invalid_fields(faults)
-    return responses.personal([snapshot], report, demo=from_simulated(responses.snapshots, [commodity]))
+    demo = from_simulated(responses.snapshots, [commodity])
+    return responses.personal([snapshot], report, demo=demo, as_of=data_until(rows))
 
 
 @router.get(
@@ -92,7 +94,13 @@ def correlate_sentiment(
         reason = f"prices of '{commodity}' and posts about it have too few days in common in {name}"
         raise Problem("insufficient-data", reason=reason)
     report = correlation_report(rows, commodity, name, SENTIMENT)
-    return responses.item([snapshot], report, demo=from_simulated(responses.snapshots, [commodity]))
+    demo = from_simulated(responses.snapshots, [commodity])
+    return responses.item([snapshot], report, demo=demo, as_of=data_until(rows))
+
+
+def data_until(rows: list[dict[str, Any]]) -> datetime:
+    """Beginning of the newest day of the data behind the rows, which were measured later."""
+    return datetime.combine(max(row["to_date"] for row in rows), time(), UTC)
 
 
 def strongest_lag(rows: list[dict[str, Any]]) -> dict[str, Any]:

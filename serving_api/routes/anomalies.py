@@ -1,11 +1,14 @@
 """Anomalies: prices that are sent for a check, and those that the anomaly job detected in the tables."""
 
+from dataclasses import asdict
+from datetime import date
 from typing import Any
 
 from fastapi import Response
 
 from conf.settings import settings
-from lakehouse.validation.prices.series_check import MODEL, check_series
+from lakehouse.validation.prices.series_check import MODEL, PriceFinding, check_series
+from lakehouse.validation.prices.series_verdicts import series_of
 from lakehouse.validation.prices.thresholds import Thresholds
 from serving_api.http.dependencies import KNOWN_CALLER
 from serving_api.http.router import LARGE_BODY, Router
@@ -18,7 +21,7 @@ from serving_api.reads.provenance import current_rule_set, from_simulated, model
 from serving_api.reads.responses import CurrentResponses
 from serving_api.reads.series_statistics import series_statistics
 from serving_api.reads.snapshots import Snapshot, Snapshots
-from serving_api.schemas.anomalies import AnomalyBody, AnomalyReport
+from serving_api.schemas.anomalies import AnomalyBody, AnomalyReport, Observation
 
 router = Router(prefix="/api/v1/predict/anomaly", tags=["anomalies"])
 
@@ -37,7 +40,8 @@ def check_prices(
     """An observation is compared with earlier prices only.
 
     When it is later than the newest day of the tables, it is compared with their statistics, else with the
-    other observations. A method that lacks its input (earlier prices, other provinces) is left out.
+    other observations. A method that lacks its input (earlier prices, other provinces) is left out. A price
+    that none can evaluate has the verdict `not_evaluated`, with the reason.
     """
     code, name = region_in_body(responses.snapshots, body.region)
     commodity = commodity_in_body(body.commodity)
@@ -68,7 +72,19 @@ def check_observations(
         methods=body.methods,
         knobs=settings().rule_values(),
     )
+    own = series_of(rows, region_code)
     return snapshot, [
-        {"date": observation.date, "price_idr": observation.price_idr, **vars(finding)}
+        checked_price(observation, finding, own["last_day"] if own else None)
         for observation, finding in zip(body.observations, findings, strict=True)
     ]
+
+
+def checked_price(observation: Observation, finding: PriceFinding, newest: date | None) -> dict[str, Any]:
+    """The entry of an observation. `newest`: day of the newest price in the tables."""
+    figures = asdict(finding)
+    reason = figures.pop("unevaluated")
+    if reason == "no_history" and newest is not None and observation.date <= newest:
+        reason = "too_old"
+    verdict = "anomaly" if finding.is_anomaly else "not_evaluated" if reason else "ordinary"
+    given = {"date": observation.date, "price_idr": observation.price_idr}
+    return given | figures | {"verdict": verdict, "reason": reason}

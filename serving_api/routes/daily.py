@@ -44,6 +44,10 @@ COLUMNS = (
     "median_price_idr",
     "national_price_idr",
     "reference_price_idr",
+    "provider",
+    "spliced_from",
+    "splice_day",
+    "splice_factor",
 )
 
 
@@ -62,6 +66,7 @@ def read_series(figures: Figures, commodity: str, first: date, last: date) -> di
         "price_idr": [],
         "national": [],
         "reference_idr": [],
+        "seams": [],
     }
     if rows.num_rows:
         level = chosen_level(with_week)
@@ -83,7 +88,23 @@ def columns_of(rows: pa.Table) -> dict[str, Any]:
         "price_idr": [without_nan(series) for series in prices.reindex(columns=days).to_numpy()],
         "national": without_nan(by_day["national_price_idr"].last().reindex(days)),
         "reference_idr": without_nan(by_day["reference_price_idr"].median().reindex(days)),
+        "seams": seams_of(reports),
     }
+
+
+def seams_of(reports: pd.DataFrame) -> list[dict[str, Any]]:
+    """Where prices of two providers were put together, by code of the province."""
+    spliced = reports[reports["spliced_from"].notna()].groupby("region_code").first()
+    return [
+        {
+            "code": code,
+            "provider": row["provider"],
+            "spliced_from": row["spliced_from"],
+            "day": row["splice_day"].isoformat(),
+            "factor": row["splice_factor"],
+        }
+        for code, row in spliced.to_dict("index").items()
+    ]
 
 
 def without_nan(values: Iterable[float]) -> list[float | None]:

@@ -45,9 +45,14 @@ class CheckedPrice(BaseModel):
     score: float = Field(
         ge=0,
         le=1,
-        description="1 - p of the method that finds the price most unusual; 0 when no method applies",
+        description="1 - p of the method that finds the price most unusual; 0 when it is not evaluated",
     )
     severity: Literal["none", "low", "medium", "high", "critical"]
+    verdict: Literal["ordinary", "anomaly", "not_evaluated"]
+    reason: Literal["no_history", "too_old", "too_new"] | None = Field(
+        description="why it is not. no_history: no earlier price is known; too_old: the known ones are of "
+        "its day or later; too_new: the last one is more than 60 days older, so that most prices would pass"
+    )
     methods: list[Method] = Field(description="methods whose limit is exceeded")
 
 

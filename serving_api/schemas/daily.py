@@ -134,6 +134,16 @@ class RegionName(BaseModel):
     name: str
 
 
+class Seam(BaseModel):
+    """Where the prices of two providers were put together in a series."""
+
+    code: str = Field(description="of the province")
+    provider: str = Field(description="whose prices these are from `day` on")
+    spliced_from: str = Field(description="whose prices the earlier ones are, at the level of `provider`")
+    day: date = Field(description="first day of `provider`")
+    factor: float = Field(gt=0, description="by which the earlier prices were multiplied")
+
+
 class DailySeries(BaseModel):
     """Daily prices of a commodity in columns."""
 
@@ -148,6 +158,7 @@ class DailySeries(BaseModel):
     )
     national: list[float | None] = Field(description="mean of the provinces that reported")
     reference_idr: list[float | None] = Field(description="ceiling of that day, median of the provinces")
+    seams: list[Seam] = Field(description="of provinces with prices of two providers in these days")
     meta: Meta
 
 

@@ -58,7 +58,7 @@ class LivePrice(BaseModel):
         ge=0,
         le=100,
         description="size of the move since the market day before, as in the impact of a price move; null "
-        "before one is measured, and with `known_on`",
+        "without an earlier price, and with `known_on`",
     )
 
 

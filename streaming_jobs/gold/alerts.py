@@ -41,6 +41,7 @@ from lakehouse.alerts.stock_alerts import stock_alerts
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts, every_kind, kinds
 from lakehouse.gold.chosen_provider import chosen_rows
+from lakehouse.io.change_levels import Identity, levels_identity, levels_of
 from lakehouse.io.delta import (
     EPOCH,
     high_water_mark,
@@ -106,15 +107,17 @@ class Alerts(VersionJob):
         self._devices: dict[str, tuple[str | None, str | None]] = {}
         self._mark = EPOCH
         self._of_commodity: dict[str, OfCommodity] = {}
+        self._levels: Identity = None
         self._risks: dict[str, Issued] = {}
         self._of_stocks: list[Row] = []
         self._held: list[Row] = []
         self._written: pa.Table | None = None
 
     def is_due(self) -> bool:
-        """Whether the silence of everything begins."""
+        """Whether the silence of everything begins, or an operator has set other levels of rises."""
         silence = self._next_silence
-        return silence is not None and not self._is_silent and self._clock() > silence.reached_at
+        begins = silence is not None and not self._is_silent and self._clock() > silence.reached_at
+        return begins or levels_identity() != self._levels
 
     def compute(self, sources: dict[str, DeltaTable], changed: set[str]) -> Iterator[Change]:
         """All rows, when one of them differs from what is written."""
@@ -167,9 +170,11 @@ class Alerts(VersionJob):
     def _follow_prices(self, daily: DeltaTable, risks: dict[str, Issued]) -> None:
         """Compute the alerts of commodities with prices or risks that are newer than the last refresh."""
         upto = high_water_mark(daily)
-        if upto < self._mark:  # the daily prices were set back
+        levels = levels_identity()
+        if upto < self._mark or levels != self._levels:  # set back, or other levels
             self._of_commodity.clear()
             self._mark = EPOCH
+        self._levels = levels
         changed = {name for name in risks if risks[name] != self._risks.get(name)}
         if upto != self._mark:
             changed |= set(first_changed_days(self._mark, upto))
@@ -198,7 +203,8 @@ def of_commodity(daily: pa.Table, issued: Issued) -> OfCommodity:
     """The alerts of one commodity, from its rows of gold.daily_prices and its issued risks."""
     knobs = settings().alerts
     chosen = chosen_rows(daily, settings().lake.providers)
-    rows = price_alerts(chosen, knobs.levels, Risks(knobs.threshold, issued))
+    levels = levels_of(daily["commodity"][0].as_py())
+    rows = price_alerts(chosen, levels, Risks(knobs.threshold, issued))
     return OfCommodity(
         pc.max(daily["market_date"]).as_py(),
         as_table([row for row in rows if row["state"] not in OPEN_STATES]),

@@ -8,7 +8,7 @@ overwrite  the whole table
 What SQL cannot compute, such as the words of a text, a job prepares as a view for it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,13 +16,12 @@ from typing import Any
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from conf.collected_sources import collected_sources
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import Contract, contracts
 from lakehouse.io.delta import EPOCH, inputs_fingerprint, last_made_from, open_table, read_rows, shaped
 from lakehouse.io.query import run_contract_sql, run_sql, sql_of
+from lakehouse.io.reference_tables import reference_tables
 from lakehouse.paths import view_name
-from lakehouse.reference import commodities, markets, provinces
 from streaming_jobs.gold.driver import (
     MOST_KEYS,
     BatchJob,
@@ -36,10 +35,6 @@ from streaming_jobs.gold.driver import (
     of_keys,
     versions_of,
 )
-
-MARKET_COLUMNS = ("market_id", "name", "region_code", "latitude", "longitude", "level")
-PROVINCE_COLUMNS = ("code", "name", "timezone", "latitude", "longitude")
-PERISHABLE = ("chilli", "allium", "protein", "fish")  # groups of commodities
 
 
 class SqlJob(BatchJob):
@@ -208,26 +203,3 @@ def sql_job(table: str) -> GoldJob:
     contract = contracts()[table]
     is_of_gold = contract.refresh == "overwrite" and contracts()[contract.reads[0]].kind is None
     return OverwriteJob(table) if is_of_gold else SqlJob(table)
-
-
-def reference_tables(sql: str | None = None) -> dict[str, pa.Table]:
-    """The reference lists as tables for SQL; with `sql` those that it names."""
-    return {
-        name: pa.Table.from_pylist(listed()) for name, listed in LISTS.items() if sql is None or name in sql
-    }
-
-
-def _attributes(entries: Mapping[str, object], names: Sequence[str]) -> list[dict[str, Any]]:
-    return [{name: getattr(entry, name) for name in names} for entry in entries.values()]
-
-
-LISTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
-    "reference_markets": lambda: _attributes(markets(), MARKET_COLUMNS),
-    "reference_provinces": lambda: _attributes(provinces(), PROVINCE_COLUMNS),
-    "reference_commodities": lambda: [
-        {"id": entry.id, "perishable": entry.group in PERISHABLE} for entry in commodities().values()
-    ],
-    "reference_sources": lambda: [
-        {"collector": name, "fresh_hours": about.fresh_hours} for name, about in collected_sources().items()
-    ],
-}

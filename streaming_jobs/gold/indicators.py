@@ -1,6 +1,7 @@
 """gold.daily_prices -> gold.indicators and gold.monthly_indicators, for what changed."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -11,9 +12,10 @@ from deltalake import DeltaTable
 
 from conf.settings import settings
 from lakehouse.contracts.contract import contracts
-from lakehouse.gold.chosen_provider import SERIES, chosen_rows
+from lakehouse.gold.chosen_provider import SERIES, spliced_rows
 from lakehouse.gold.indicator_rows import indicator_rows
-from lakehouse.io.delta import EPOCH, open_table
+from lakehouse.io.change_levels import Identity, levels_fingerprint, levels_identity, levels_of
+from lakehouse.io.delta import EPOCH, last_made_from, open_table
 from lakehouse.io.query import run_sql
 from streaming_jobs.gold.driver import BatchJob, Change, News, among, within
 
@@ -27,6 +29,17 @@ COLUMNS = (
 TEXTS = ["commodity", "region_code", "region", "channel", "level", "provider", "unit"]
 Series = tuple[str, ...]  # commodity, region_code, channel, level
 ROWS_PER_COMMIT = 60_000  # bounds memory: the whole history is written commodity by commodity
+
+
+class SeriesSource(NamedTuple):
+    """Whose prices a series has: since its first day, and before it with the factor of their level."""
+
+    provider: str
+    spliced_from: str | None
+    splice_factor: float | None
+
+
+SOURCE_COLUMNS = SeriesSource._fields
 
 
 class Computed(NamedTuple):
@@ -45,6 +58,21 @@ class Indicators(BatchJob):
     sources = (SOURCE,)
     tables = (BY_MONTH, BY_DAY)
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._levels: Identity = None
+
+    def is_due(self) -> bool:
+        """Whether an operator has set other levels."""
+        return levels_identity() != self._levels
+
+    def news(self) -> News | None:
+        """New prices; all of them when the rows have other levels than those in force."""
+        self._levels = levels_identity()
+        self.made_from = levels_fingerprint()
+        news = super().news()
+        return news if last_made_from(BY_DAY) == self.made_from else self.everything()
+
     def compute(self, news: News) -> Iterator[Change]:
         """The rows of the commodities with new prices, of so many at once that memory is bounded."""
         daily = open_table(SOURCE)
@@ -53,25 +81,26 @@ class Indicators(BatchJob):
         if not names:
             return
         pending: list[Computed] = []
-        shown = providers_of(open_table(BY_DAY), names)
+        shown = sources_of(open_table(BY_DAY), names)
         for number, all_rows in enumerate(_by_commodity(daily, names), 1):
             pending.append(computed(all_rows, first_days, shown))
             is_last = number == len(names)
             if is_last or sum(part.by_day.num_rows for part in pending) > ROWS_PER_COMMIT:
-                yield from changes_of(pending, first_days, is_part=not is_last)
+                for change in changes_of(pending, first_days, is_part=not is_last):
+                    yield change if change.is_part else replace(change, made_from=self.made_from)
                 pending.clear()
         pa.default_memory_pool().release_unused()
 
 
-def computed(rows: pa.Table, first_days: dict[str, date], shown: dict[Series, str]) -> Computed:
-    """The rows of a commodity from its first changed day on; of every day when it gets another provider."""
-    chosen = chosen_rows(rows, settings().lake.providers)
+def computed(rows: pa.Table, first_days: dict[str, date], shown: dict[Series, SeriesSource]) -> Computed:
+    """The rows of a commodity from its first changed day on; of every day when it gets another source."""
+    chosen = spliced_rows(rows, settings().lake.providers)
     commodity = chosen["commodity"][0].as_py()
-    providers = providers_in(chosen)
-    if any(shown.get(series, provider) != provider for series, provider in providers.items()):
+    sources = sources_in(chosen)
+    if any(shown.get(series, source) != source for series, source in sources.items()):
         first_days[commodity] = EPOCH.date()
     since = (first_days[commodity] - EPOCH.date()).days
-    rises = settings().alerts.levels
+    rises = levels_of(commodity)
     return Computed(
         commodity, *indicator_rows(chosen, since, rises, contracts()[BY_DAY], contracts()[BY_MONTH])
     )
@@ -90,23 +119,29 @@ def changes_of(pending: list[Computed], first_days: dict[str, date], is_part: bo
     yield Change(BY_DAY, of_day, changed, is_part=is_part)
 
 
-def providers_of(table: DeltaTable, commodities: list[str]) -> dict[Series, str]:
-    """The provider of each series of these commodities in gold.indicators."""
-    options = ds.ParquetReadOptions(dictionary_columns=[*SERIES, "provider"])
-    return providers_in(
+def sources_of(table: DeltaTable, commodities: list[str]) -> dict[Series, SeriesSource]:
+    """The source of each series of these commodities in gold.indicators."""
+    options = ds.ParquetReadOptions(dictionary_columns=[*SERIES, "provider", "spliced_from"])
+    return sources_in(
         table.to_pyarrow_dataset(parquet_read_options=options).to_table(
-            columns=[*SERIES, "provider"], filter=pc.field("commodity").isin(commodities)
+            columns=[*SERIES, *SOURCE_COLUMNS], filter=pc.field("commodity").isin(commodities)
         )
     )
 
 
-def providers_in(rows: pa.Table) -> dict[Series, str]:
-    """Series -> provider of rows with one provider a series."""
-    columns = [*SERIES, "provider"]
-    texts = pa.table({name: pc.cast(rows[name], pa.string()) for name in columns})
-    distinct = texts.group_by(columns).aggregate([])
-    rows_of = zip(*(distinct[name].to_pylist() for name in columns), strict=True)
-    return {tuple(series): provider for *series, provider in rows_of}
+def sources_in(rows: pa.Table) -> dict[Series, SeriesSource]:
+    """Series -> its source, of rows with one provider a series."""
+    texts = (*SERIES, "provider", "spliced_from")
+    columns = {name: pc.cast(rows[name], pa.string()) for name in texts}
+    columns["splice_factor"] = rows["splice_factor"]
+    distinct = pa.table(columns).group_by(list(columns)).aggregate([])
+    sources: dict[Series, SeriesSource] = {}
+    for row in distinct.to_pylist():
+        series = tuple(row[name] for name in SERIES)
+        source = SeriesSource(*(row[name] for name in SOURCE_COLUMNS))
+        if source.spliced_from or series not in sources:
+            sources[series] = source
+    return sources
 
 
 def first_changed_days(after: datetime, upto: datetime) -> dict[str, date]:

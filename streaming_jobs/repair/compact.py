@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Annotated
 
+import orjson
 import typer
 
 from conf.runtime.exit_codes import ExitCode
@@ -25,6 +26,7 @@ def main(
     engine: Annotated[
         BatchEngine | None, typer.Option(help="spark: executors merge the files; else this process")
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print the data as JSON on stdout")] = False,
 ) -> None:
     """Merge small files of every table, and remove those that no version within its retention needs.
 
@@ -45,10 +47,15 @@ def main(
             from streaming_jobs.spark import jobs  # seconds to import
 
             compact = partial(jobs.compact, held.enter_context(jobs.batch_session()))
+        counts = []
         for name in [table] if table else contracts():
             if delta.table_exists(name):
                 removed, added = compact(name)
-                print(translated(f"{name}: {removed} files merged into {added}"), flush=True)
+                counts.append({"table": name, "files_removed": removed, "files_added": added})
+                if not as_json:
+                    print(translated(f"{name}: {removed} files merged into {added}"), flush=True)
+    if as_json:
+        print(orjson.dumps(counts).decode())
 
 
 def in_this_process(table: str) -> tuple[int, int]:

@@ -5,6 +5,7 @@ import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated
@@ -106,8 +107,9 @@ def main(
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option(help="silver: list how many rows would change, and change nothing")
+        bool, typer.Option("--dry-run", help="silver: list how many rows would change, and change nothing")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="silver: the counts as JSON on stdout")] = False,
 ) -> None:
     """Compute tables again, or repair what keeps the stream from starting.
 
@@ -116,13 +118,17 @@ def main(
     after an `up` that the stream refused.
     """
     configure_logging(logging.WARNING)
-    if fault := usage_fault(what, table, engine, kind, since is not None or dry_run):
+    if fault := usage_fault(what, table, engine, kind, since is not None or dry_run or as_json):
         fail(fault, ExitCode.USAGE)
     try:
         if what == "silver":
             scope = Scope.of(kind, since.replace(tzinfo=UTC) if since else EPOCH)
             rebuild = on_spark if engine is BatchEngine.spark else rebuild_silver_now
-            for line in silver_lines(rebuild(scope, dry_run), dry_run):
+            rebuilt = rebuild(scope, dry_run)
+            if as_json:
+                print(json.dumps(asdict(rebuilt), default=str))
+                return
+            for line in silver_lines(rebuilt, dry_run):
                 print(line)
             return
         with ExitStack() as locks:
@@ -172,7 +178,7 @@ def usage_fault(
     if what not in WHAT:
         return f"'{what}' cannot be rebuilt: give silver, gold or checkpoint"
     if what != "silver" and (kind or of_silver):
-        return "--kind, --from and --dry-run are options of rebuild silver"
+        return "--kind, --from, --dry-run and --json are options of rebuild silver"
     if kind and kind not in kinds():
         return f"there is no kind '{kind}'; choose {', '.join(kinds())}"
     if engine and what == "checkpoint":

@@ -121,7 +121,7 @@ def main(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="show what would change, and change nothing")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="the verdicts as JSON on stdout")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the data as JSON on stdout")] = False,
 ) -> None:
     """Evaluate today's rules on quarantined rows again; resubmit those that pass to the stream."""
     configure_logging(logging.ERROR)

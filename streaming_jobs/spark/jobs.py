@@ -30,11 +30,12 @@ from lakehouse.io.delta import (
     table_uri,
 )
 from lakehouse.io.query import sql_of
+from lakehouse.io.reference_tables import reference_tables
 from lakehouse.paths import view_name
 from streaming_jobs.batch.folded_gold import newest_finished_batch
 from streaming_jobs.batch.task import BatchTask, Written
 from streaming_jobs.flows import job_of
-from streaming_jobs.gold.contract_sql import OverwriteJob, given_views, reference_tables
+from streaming_jobs.gold.contract_sql import OverwriteJob, given_views
 from streaming_jobs.gold.driver import BALANCE, QUARANTINE, BatchJob, Views, literal
 from streaming_jobs.gold.runner import make_job
 from streaming_jobs.spark.session import session

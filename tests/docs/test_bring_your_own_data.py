@@ -47,7 +47,7 @@ def in_words(day: date) -> str:
 
 
 def write_downloads(folder: Path) -> None:
-    """Two wide files of four provinces, one long file of two markets."""
+    """Two wide files of four provinces, one long file of two markets, one file with a column per day."""
     folder.mkdir()
     days = [FIRST + timedelta(day) for day in range(DAYS)]
     for seed, name in enumerate(("Cabai Rawit Merah", "Cabai Merah")):
@@ -72,6 +72,11 @@ def write_downloads(folder: Path) -> None:
                 for nth, (day, price) in enumerate(zip(days, prices, strict=True), 1)
             ]
     (folder / "pasar.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    columns = [f"{day.day} {MONTHS[day.month - 1][:3]} {day.year}" for day in days[:-1]]
+    thousands = ["14,5"] * (DAYS - 1) + ["14,75"]
+    lines = [["Komoditas", "Provinsi", *columns, f"{days[-1]:%d/%m/%Y}"], ["Gula Pasir", "Bali", *thousands]]
+    text = "\n".join(";".join(cells) for cells in lines) + "\n"
+    (folder / "kabupaten.csv").write_text(text, encoding="utf-8")
 
 
 def run(line: str, here: Path) -> subprocess.CompletedProcess[str]:
@@ -95,7 +100,7 @@ def test_page_leads_from_unknown_files_to_a_forecast_without_code(tmp_path: Path
             file.parent.mkdir(parents=True, exist_ok=True)
             if outputs:  # the entry to copy is what the command before it printed, but for its figures
                 (entry,) = (line for line in fence["body"].splitlines() if "id:" in line)
-                assert entry.partition("band_idr")[0] in outputs[-1].stderr
+                assert entry.partition("band_idr")[0] in outputs[-1].stdout
             file.write_text(fence["body"], encoding="utf-8")
         if language != "bash":
             continue
@@ -107,6 +112,7 @@ def test_page_leads_from_unknown_files_to_a_forecast_without_code(tmp_path: Path
             outputs.append(done)
     checked = outputs[1].stdout
     assert checked.count("format office_wide, ") == 2 and "format markets_long, 2640 events" in checked
+    assert f"format days_across, {DAYS} events" in checked and "'price': 14500.0" in checked
     assert f"{4 * DAYS - 1} events" in checked  # the dash is none
     assert "would be refused" not in outputs[0].stderr + outputs[1].stderr
     assert "'provider': 'dinas-perdagangan', 'event_time': '2023-01-01T00:00:00+07:00'" in checked
@@ -119,9 +125,10 @@ def test_page_leads_from_unknown_files_to_a_forecast_without_code(tmp_path: Path
         ("cabai-merah", "Aceh"),
         ("bawang-merah", "Jawa Barat"),
         ("petai-papan", "Bali"),
+        ("gula-konsumsi", "Bali"),
     } <= series
 
 
-@pytest.mark.parametrize("name", ["office_wide", "markets_long"])
+@pytest.mark.parametrize("name", ["office_wide", "markets_long", "days_across"])
 def test_formats_of_the_page_are_new(name: str):
     assert not (REPO / "conf" / "sources" / f"{name}.yml").exists()

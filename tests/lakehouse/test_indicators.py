@@ -225,3 +225,14 @@ def test_province_appears_under_its_own_name():
         2,
         1,
     ]
+
+
+def test_spliced_days_are_marked_and_compared_with_the_ceiling_as_published():
+    """12,000 of another provider is 15,000 at the level of the own one; the ceiling then was 12,500."""
+    seam = {"spliced_from": "pihps", "splice_day": DAY + timedelta(7), "splice_factor": 1.25}
+    none = dict.fromkeys(seam)
+    rows = indicators_of([price("32", 0, 15_000, **seam), price("32", 7, 15_750, **none)])
+    first, own = rows["retail", "32", DAY], rows["retail", "32", DAY + timedelta(7)]
+    assert {name: first[name] for name in seam} == seam and {name: own[name] for name in none} == none
+    assert first["gap_pct"] == pytest.approx(-4.0) and own["gap_pct"] == pytest.approx(26.0)
+    assert own["change_7d_pct"] == pytest.approx(5.0) and first["days_above"] == 0

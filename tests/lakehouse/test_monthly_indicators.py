@@ -5,6 +5,7 @@ import pytest
 
 from lakehouse.gold.indicator_rows import ifpa_reason
 from lakehouse.gold.monthly_indicators import (
+    MonthChanges,
     SeasonalTrend,
     alps,
     alps_class,
@@ -26,6 +27,42 @@ def test_a_month_is_the_mean_of_its_observed_days():
     assert price[0].tolist() == pytest.approx([15, NAN, NAN, 40], nan_ok=True)
     assert price[1].tolist() == pytest.approx([NAN, 6, NAN, 8], nan_ok=True)
     assert days.tolist() == [[2, 0, 0, 1], [0, 1, 0, 1]]
+
+
+def changes_of(prices: dict[int, float]) -> MonthChanges:
+    """Of one province; `prices`: day since 1970 -> price."""
+    series = panel([list(prices.values())], days=list(prices))
+    months, price, _ = monthly(series)
+    return MonthChanges.of(series, months, price)
+
+
+def test_month_that_runs_is_compared_over_the_same_days_of_the_month_before():
+    # January 1970: 100, from the 11th on 200; February: 110 until the 10th
+    january = {day: 100.0 if day < 10 else 200.0 for day in range(31)}
+    running = changes_of(january | {31 + day: 110.0 for day in range(10)})
+    assert running.is_complete.tolist() == [[True, False]]
+    assert running.compared_days.tolist() == [[None, "1-10"]]
+    assert running.by_lag[1][0].tolist() == pytest.approx([NAN, 10.0], nan_ok=True)
+    assert running.last_day.tolist() == [[30, 40]]
+    over = changes_of(january | {31 + day: 110.0 for day in range(28)})
+    mean = (10 * 100 + 21 * 200) / 31
+    assert over.is_complete[0, 1] and over.compared_days[0, 1] is None
+    assert over.by_lag[1][0, 1] == pytest.approx(100 * (110 / mean - 1))
+
+
+def test_month_with_few_days_is_incomplete_although_it_is_over():
+    days = [*range(31), *range(31, 31 + 19), 59]  # 19 of the 28 days of February are 68 %
+    assert changes_of(dict.fromkeys(days, 5.0)).is_complete.tolist() == [[True, False, False]]
+    days.insert(50, 58)
+    assert changes_of(dict.fromkeys(days, 5.0)).is_complete.tolist() == [[True, True, False]]
+
+
+def test_year_on_year_is_against_the_same_month_of_the_year_before():
+    # 1970 is 100 throughout, January 1971 120; a month without prices in between changes nothing
+    days = {day: 100.0 for day in range(365) if not 100 <= day < 200}
+    later = changes_of(days | {365 + day: 120.0 for day in range(31)})
+    assert later.by_lag[12][0, -1] == pytest.approx(20.0) and later.by_lag[1][0, -1] == pytest.approx(20.0)
+    assert np.isnan(later.by_lag[12][0, :-1]).all()
 
 
 def test_growth_is_compound_by_month():

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse.reference import (
+    basket,
     ceiling_on,
     check_lists,
     commodities,
@@ -15,6 +16,7 @@ from lakehouse.reference import (
     place_aliases,
     provinces,
     region_aliases,
+    region_weights,
     unit_aliases,
 )
 from lakehouse.reference_files import ReferenceListError
@@ -55,6 +57,38 @@ def test_new_entries_are_added_and_codes_need_no_quotes(tmp_path: Path):
         assert market_id_of("PASAR JETIS") == "KRANGGAN"
         entry = ceiling_on(date(2024, 5, 1), "petai", "32", "consumer")
         assert entry is not None and entry.bound_idr == 50000
+
+
+def test_own_basket_replaces_that_of_the_weekly_index(tmp_path: Path):
+    assert sum(item.weight_pct for item in basket().items.values()) == pytest.approx(8.33)
+    own = (
+        "basket: {source: TPID, year: 2024, items: {beras: {weight_pct: 60, commodities: [beras-medium]}}}\n"
+    )
+    with own_lists(tmp_path, weights=own + "regions: {by_region: {'32': 4}}\n"):
+        check_lists()
+        assert list(basket().items) == ["beras"] and basket().text == "TPID (2024)"
+        assert region_weights().by_region == {"32": 4}
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        ("{beras: {weight_pct: 60, commodities: [bras]}}", "basket: 'beras': there is no commodity 'bras'"),
+        (
+            "{a: {weight_pct: 1, commodities: [garam]}, b: {weight_pct: 1, commodities: [garam]}}",
+            "basket: 'b': the commodity 'garam' is one of 'a' too",
+        ),
+        ("{beras: {weight_pct: 0, commodities: [garam]}}", "greater than 0"),
+        ("{}", "at least 1 item"),
+    ],
+)
+def test_basket_that_cannot_be_used_is_named(tmp_path: Path, items: str, message: str):
+    with (
+        own_lists(tmp_path, weights=f"basket: {{items: {items}}}\n"),
+        pytest.raises(ReferenceListError, match="weights.yml: basket: .*remedy: correct it") as refusal,
+    ):
+        check_lists()
+    assert message in str(refusal.value)
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ from lakehouse.io.delta import (
     table_uri,
 )
 from lakehouse.io.query import run_contract_sql
+from lakehouse.io.reference_tables import reference_tables
 from lakehouse.paths import view_name
 from streaming_jobs.gold import driver, indicators
-from streaming_jobs.gold.contract_sql import reference_tables
 from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.gold.indicators import Indicators
 from tests.support.gold.rows import by_key, differences, rows_of
@@ -161,6 +161,37 @@ def test_every_day_is_computed_again_when_another_provider_is_chosen(lake: Path)
         assert len(shown) == len({row["market_date"] for row in rows})
         assert_equals_recomputation()
     assert {row["provider"] for row in rows_of("gold.daily_prices")} == {"market", "pihps"}
+
+
+def test_days_of_an_ended_provider_are_spliced_and_follow_its_late_prices(lake: Path):
+    """A late price in the last days of the ended one, or a new one of the current one, moves all of them."""
+    stream = Stream()
+    incremental = IncrementalGold(1)
+    background = Indicators()
+    series = [
+        row
+        for row in price_rows(9)
+        if (row["commodity"], row["level"], row["region_code"]) == ("bawang-merah", "province", "32")
+    ]
+    ordered = sorted(series, key=lambda row: row["market_date"])
+    ended, gap = ordered[:-20], timedelta(days=60)
+    current = [
+        row
+        | {"provider": "pihps", "market_date": row["market_date"] + gap, "price_idr": row["price_idr"] * 1.1}
+        for row in ordered[-20:]
+    ]
+    current = [row | {"market_month": f"{row['market_date']:%Y-%m}"} for row in current]
+    factors = set()
+    for rows in (ended[:-1], current[:1], current[1:3], ended[-1:], current[3:]):
+        stream.write(rows, [])
+        incremental.refresh()
+        background.refresh()
+        assert_equals_recomputation()
+        factors |= {row["splice_factor"] for row in rows_of("gold.indicators")}
+    shown = rows_of("gold.indicators")
+    assert {row["provider"] for row in shown} == {"pihps"} and len(factors) >= 4
+    assert {row["spliced_from"] for row in shown} == {"market", None}
+    assert {row["provider"] for row in rows_of("gold.daily_prices")} == {"market", "pihps"}, "raw prices stay"
 
 
 def test_gold_of_an_earlier_contract_is_written_again(lake: Path):

@@ -79,7 +79,7 @@ def test_short_rounds_come_before_the_first_whole_round_of_prices(
     ]
 
 
-def test_closes_are_forecast_before_the_first_look_at_models_of_prices(
+def test_first_look_at_models_of_prices_precedes_the_forecasts_of_closes(
     started: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ):
     write_daily(daily_rows(date(2026, 3, 1), 3))
@@ -87,11 +87,11 @@ def test_closes_are_forecast_before_the_first_look_at_models_of_prices(
     trainer = Trainer(threading.Event())
     trainer.run_next()
     monkeypatch.setattr(
-        schedule, "signal_due", lambda now: "daily bars of 8 symbols" if not started else None
+        schedule, "signal_due", lambda now: "daily bars of 8 symbols" if len(started) == 1 else None
     )
     trainer.run_next()
     trainer.run_next()
-    assert started == [["signal", "--if-changed"], ["price", "--quick"]]
+    assert started == [["price", "--quick"], ["signal", "--if-changed"]]
 
 
 def test_first_training_waits_for_a_history_that_is_being_loaded(

@@ -2,17 +2,20 @@
 
 import importlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import REPO, child_environment, settings
-from scripts.cli import VERBS, Verb
+from scripts.cli import VERBS, Verb, app
 from scripts.commands import test as test_verb
 from tests.scripts import ctrl_c
 
@@ -98,6 +101,31 @@ def test_every_verb_has_its_own_help(verb: Verb) -> None:
     assert result.exit_code == 0
     assert f"./run.sh {verb.name}" in result.stdout
     assert "--help" in result.stdout
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_examples_of_a_verb_have_arguments_and_options_that_it_takes(
+    verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("downloads", "prices.csv", "labelled.csv"):  # of files that must exist
+        Path(name).touch()
+    assert verb.examples
+    for example in verb.examples:
+        name, *words = shlex.split(example)
+        assert name == verb.name
+        typer.main.get_command(importlib.import_module(verb.module).app).make_context(name, words)
+
+
+def test_help_of_a_verb_shows_its_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        app(["alerts", "--help"])
+    assert "./run.sh alerts acknowledge ID --note" in capsys.readouterr().out
+
+
+def test_version_is_that_of_the_project() -> None:
+    project = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert run_sh("--version").stdout == f"lumbung {project['version']}\n"
 
 
 def test_relative_path_is_resolved_in_the_callers_folder(tmp_path: Path):
@@ -196,7 +224,7 @@ def test_doctor_without_java_names_it_among_its_findings(tmp_path: Path):
     for name in ("bash", "dirname", "sed", "head", "mkdir"):
         (tools / name).symlink_to(shutil.which(name) or name)
     done = subprocess.run(
-        [str(tools / "bash"), str(tmp_path / "run.sh"), "doctor"],
+        [str(tools / "bash"), str(tmp_path / "run.sh"), "doctor", "--all"],
         env={"PATH": str(tools), "LUMBUNG_HOME": str(tmp_path / "home")},
         capture_output=True,
         text=True,

@@ -23,6 +23,7 @@ NO_MESSAGES = {
     "export MQTT_TLS_KEY={}",
     "export MQTT_TLS_CA={}",
     "./run.sh status    ./run.sh reconcile    ./run.sh logs stream",
+    "lumbung {}",
     "{}/api/public/commodity/price/live?commodity=cabai-rawit-merah",
     "{}/api/public/forecast?commodity=cabai-rawit-merah&region=Jawa%20Barat",
     './run.sh query "select commodity, region, price_idr, change_pct from gold.live_prices limit 10"',

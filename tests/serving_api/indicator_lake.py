@@ -1,4 +1,4 @@
-"""Prices from silver to gold.indicators in a lake, computed by the product's own functions."""
+"""Prices from silver to the indicators in a lake, computed by the product's own functions."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -54,5 +54,6 @@ def fill_prices(root: str, rows: Sequence[dict[str, Any]]) -> pa.Table:
     write(root, "silver.prices", silver)
     for table in ("gold.daily_prices", "gold.live_prices"):
         write(root, table, run_contract_sql(contracts()[table], {"silver_prices": silver}))
-    write(root, "gold.indicators", indicators_of(silver))
+    for table, computed in indicators_of(silver).items():
+        write(root, table, computed)
     return silver

@@ -206,6 +206,46 @@ def test_date_leaves_out_what_was_stored_later(lake: tuple[Api, pa.Table]) -> No
     assert close_of(LATE_DAY).isoformat() == "2024-03-04T17:00:00+00:00"
 
 
+def test_months_equal_sql_over_silver_and_say_what_an_incomplete_one_is_compared_with(
+    lake: tuple[Api, pa.Table],
+) -> None:
+    api, silver = lake
+    path = f"/api/v1/indicators/monthly?commodity={CHILLI}&region=32"
+    listed = pages(api, f"{path}&limit=7")
+    assert listed == pages(api, path) and len({row["month"] for row in listed}) > 5
+    means = run_sql(
+        f"select level, strftime(market_date, '%Y-%m') as month, avg(price) as mean from ({EXPECTED}) "
+        f"where commodity = '{CHILLI}' and region_code = '32' group by all",
+        {"silver": silver},
+    ).to_pylist()
+    expected = {(row["level"], row["month"]): row["mean"] for row in means}
+    compared = 0
+    for row in listed:
+        assert row["mean_price_idr"] == pytest.approx(expected.pop((row["level"], row["month"])))
+        assert row["is_complete"] is (row["compared_days"] is None)
+        year, month = map(int, row["month"].split("-"))
+        before = (row["level"], f"{year - (month == 1)}-{(month - 2) % 12 + 1:02}")
+        base = next((other for other in listed if (other["level"], other["month"]) == before), None)
+        if row["is_complete"] and base:
+            change = 100 * (row["mean_price_idr"] / base["mean_price_idr"] - 1)
+            assert row["mom_pct"] == pytest.approx(change)
+            compared += 1
+    assert compared and not expected
+    assert not listed[0]["is_complete"], "the data end on the second of a month"
+    some = pages(api, f"{path}&from=2024-05-31&to=2024-07-01")
+    assert {row["month"] for row in some} == {"2024-05", "2024-06"}
+    assert {row["commodity"] for row in pages(api, "/api/v1/indicators/monthly?limit=1000")} > {CHILLI, LATE}
+
+
+def test_months_as_known_on_a_day_leave_out_what_was_stored_later(lake: tuple[Api, pa.Table]) -> None:
+    path = f"/api/v1/indicators/monthly?commodity={LATE}"
+    (then,) = body_of(lake[0], f"{path}&date={LATE_DAY}")["items"]
+    assert (then["region"], then["month"], then["mean_price_idr"]) == ("Jawa Barat", "2024-03", 30_000.0)
+    assert (then["days"], then["last_day"], then["mom_pct"]) == (1, LATE_DAY.isoformat(), None)
+    now = body_of(lake[0], path)
+    assert len(now["items"]) == 3 and now["meta"]["as_of"] is not None
+
+
 @pytest.mark.parametrize("metric", ["price", "change_7d", "gap", "gap_national", "ifpa", "dispersion"])
 def test_every_value_of_the_map_lies_in_a_class(lake: tuple[Api, pa.Table], metric: str) -> None:
     body = body_of(lake[0], f"{MAP}?commodity={CHILLI}&metric={metric}")

@@ -89,6 +89,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "telegram_chat": None,
         "whatsapp_number": None,
     },
+    "set_change_levels": {"levels": None, "reason": "those of the ministry hold again"},
     "put_recipient": {"channel": "telegram", "address": None},
     "read_notification": {},
     "retail_price_curve": {

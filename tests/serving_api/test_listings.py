@@ -36,6 +36,7 @@ NEEDED = {
     "/api/v1/changes": "commodity=garam",
     "/api/v1/sentiment": "commodity=garam",
     "/api/v1/indicators": "commodity=garam",
+    "/api/v1/sources/compare": "commodity=garam",
     "/api/v1/impact/weeks": "commodity=garam",
     "/api/v1/forecasts/issued": "commodity=garam",
 }
@@ -77,7 +78,12 @@ def test_list_is_sent_as_json_csv_and_xlsx(api: Api, path: str) -> None:
     assert items or path not in WITH_ROWS
     columns = SCHEMA["components"]["schemas"][item_schema(path)]["properties"]
     for form, media_type in FILES.items():
-        for query, headers in ((f"&format={form}", {}), ("", {"Accept": media_type})):
+        json_alone = {"Accept": "application/json"}
+        for query, headers in (
+            (f"&format={form}", {}),
+            (f"&format={form}", json_alone),
+            ("", {"Accept": media_type}),
+        ):
             response = api.get(address + query, role, headers=headers)
             assert response.status_code == 200 and response.headers["content-type"].startswith(media_type)
             name = re.fullmatch(
@@ -88,6 +94,24 @@ def test_list_is_sent_as_json_csv_and_xlsx(api: Api, path: str) -> None:
         rows = list(csv.reader(io.StringIO(response.text))) if form == "csv" else sheet_of(response.content)
         assert len(rows) == len(items) + 1
         assert list(dict.fromkeys(column.split(".")[0] for column in rows[0])) == list(columns)
+
+
+def test_every_list_of_the_document_has_its_files() -> None:
+    """A list is what answers with pages; `next_cursor` is in nothing else."""
+    schemas = SCHEMA["components"]["schemas"]
+    answers = {
+        path: methods["get"]["responses"]["200"]["content"]
+        for path, methods in SCHEMA["paths"].items()
+        if "200" in methods.get("get", {}).get("responses", {})
+    }
+    paged = {
+        path: content
+        for path, content in answers.items()
+        if (name := content.get("application/json", {}).get("schema", {}).get("$ref"))
+        and "next_cursor" in schemas[name.split("/")[-1]].get("properties", {})
+    }
+    assert len(paged) > 30 and {"/api/v1/indicators/monthly", *LISTS} <= paged.keys()
+    assert not [path for path, content in paged.items() if not set(FILES.values()) <= content.keys()]
 
 
 def item_schema(path: str) -> str:

@@ -1,9 +1,10 @@
 """Gold in plain Python from all rows of silver at once, which the product's gold is compared with."""
 
 import math
+from calendar import monthrange
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import groupby
 from statistics import fmean, median, stdev
 from typing import Any
@@ -114,13 +115,50 @@ def chosen_days(silver: Silver) -> list[Row]:
             )
             for (name,), days in by_provider.items()
         )
-        result_rows += by_provider[(chosen,)]
+        none = dict.fromkeys(("spliced_from", "splice_day", "splice_factor"))
+        own = [row | none for row in by_provider[(chosen,)]]
+        result_rows += [
+            *own,
+            *_earlier_days(own, [days for name, days in by_provider.items() if name != (chosen,)]),
+        ]
     return result_rows
+
+
+def _earlier_days(own: list[Row], others: list[list[Row]]) -> list[Row]:
+    """Days of the other provider that has most before the first own one, if 30, at the level of the own."""
+    first = min(row["market_date"] for row in own)
+    before = [[row for row in rows if row["market_date"] < first] for rows in others]
+    enough = [
+        (len(days), [-ord(letter) for letter in days[0]["provider"]], days, rows)
+        for days, rows in zip(before, others, strict=True)
+        if len(days) >= 30
+    ]
+    if not enough:
+        return []
+    *_, days, rows = max(enough, key=lambda entry: entry[:2])
+    log = [{row["market_date"]: math.log(row["median_price_idr"]) for row in of} for of in (own, rows)]
+    common = sorted(log[0].keys() & log[1].keys())
+    if len(common) >= 7:
+        gap = median(log[0][day] - log[1][day] for day in common[:180])
+    else:
+        last = [log[1][day] for day in sorted(log[1]) if day < first][-28:]
+        gap = median([log[0][day] for day in sorted(log[0])][:28]) - median(last)
+    seam = {"splice_day": first, "splice_factor": math.exp(gap), "provider": own[0]["provider"]}
+    return [
+        row
+        | seam
+        | {"spliced_from": row["provider"], "median_price_idr": row["median_price_idr"] * math.exp(gap)}
+        for row in days
+    ]
 
 
 def monthly_indicators(silver: Silver) -> list[Row]:
     result_rows = []
-    series = grouped(chosen_days(silver), "commodity", "channel", "level", "region_code")
+    days = chosen_days(silver)
+    newest_days = {
+        name: max(row["market_date"] for row in of) for (name,), of in grouped(days, "commodity").items()
+    }
+    series = grouped(days, "commodity", "channel", "level", "region_code")
     for rows in series.values():
         by_month = {
             month: list(of)
@@ -134,8 +172,9 @@ def monthly_indicators(silver: Silver) -> list[Row]:
         ]
         for t, month in enumerate(months):
             if month in by_month:
-                of = {
+                of = _month_changes(by_month, month, newest_days[rows[0]["commodity"]]) | {
                     "days": len(by_month[month]),
+                    "spliced_from": next(filter(None, (r["spliced_from"] for r in by_month[month])), None),
                     "mean_price_idr": means[t],
                     "prices": "nominal",
                     "vintage_month": months[-1],
@@ -148,6 +187,27 @@ def monthly_indicators(silver: Silver) -> list[Row]:
                     | alps_of(means, months, t)
                 )
     return result_rows
+
+
+def _month_changes(by_month: dict[str, list[Row]], month: str, newest: date) -> Row:
+    """`newest`: newest day of the commodity."""
+    price_on = {row["market_date"]: row["median_price_idr"] for row in by_month[month]}
+    first, last = min(price_on), max(price_on)
+    length = monthrange(first.year, first.month)[1]
+    is_complete = first.replace(day=length) <= newest and len(price_on) >= 0.7 * length
+    changes: Row = {}
+    for name, back in (("mom_pct", 1), ("yoy_pct", 12)):
+        earlier = month
+        for _ in range(back):
+            earlier = month_before(earlier)
+        base = [
+            row["median_price_idr"]
+            for row in by_month.get(earlier, ())
+            if is_complete or first.day <= row["market_date"].day <= last.day
+        ]
+        changes[name] = 100 * (fmean(price_on.values()) / fmean(base) - 1) if base else None
+    span = None if is_complete else f"{first.day}-{last.day}"
+    return changes | {"last_day": last, "is_complete": is_complete, "compared_days": span}
 
 
 def indicators(silver: Silver) -> list[Row]:
@@ -217,7 +277,7 @@ def _gap(row: Row) -> tuple[str, float, float] | None:
     if ceiling is None or ceiling.bound_idr is None:
         return None
     bound = ceiling.bound_idr
-    beyond = row["median_price_idr"] - bound
+    beyond = row["median_price_idr"] / (row["splice_factor"] or 1) - bound
     return ceiling.kind, bound, 100 * (beyond if level == "consumer" else -beyond) / bound
 
 

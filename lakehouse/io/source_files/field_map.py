@@ -26,6 +26,7 @@ Column = str | tuple[str, ...]  # a name, or several whose texts are read as one
 ValueType = Literal[
     "text", "number", "integer", "month", "date", "time", "market", "province", "id", "identifier"
 ]
+RFC3339 = "rfc3339"
 FACTOR_DECIMALS = 12  # 29 x 0.01 is 0.29000000000000004
 LARGEST_WHOLE = 2**53 - 1  # that JSON holds exactly
 IDENTIFIER_DIGITS = 13  # hex: less than LARGEST_WHOLE
@@ -60,6 +61,7 @@ DAYS = (
 SHORT = {name.lower(): spellings.split()[0] for spellings in (*MONTHS, *DAYS) for name in spellings.split()}
 SHORT_DIRECTIVES = {"%B": "%b", "%A": "%a"}
 DIRECTIVE = re.compile("%.")
+WEEK = "%K"  # number of a week in its month, which ends with the Sunday of that number; strptime has none
 WORD = re.compile(r"[^\W\d_]+(?:['’`][^\W\d_]+)?")
 
 
@@ -77,9 +79,17 @@ def moment_of(text: str, pattern: str, zone: str) -> datetime | None:
     """The time in its zone; None when the text does not fit the strptime pattern."""
     text, pattern = with_short_names(text.strip(), pattern)
     try:
-        return datetime.strptime(text, pattern).replace(tzinfo=ZoneInfo(zone))
+        moment = datetime.strptime(text, pattern.replace(WEEK, "%d")).replace(tzinfo=ZoneInfo(zone))
     except ValueError:
         return None
+    return sunday_of(moment) if WEEK in pattern else moment
+
+
+def sunday_of(moment: datetime) -> datetime | None:
+    """The Sunday with the number of `moment.day` in its month; None when there are not so many."""
+    first = moment.replace(day=1)
+    sunday = first + timedelta(days=6 - first.weekday() + 7 * (moment.day - 1))
+    return sunday if sunday.month == moment.month else None
 
 
 @lru_cache(maxsize=4096)
@@ -133,7 +143,8 @@ def checked_pattern(pattern: str) -> str:
     """The strptime pattern. Raises ValueError for one that strptime cannot read."""
     a_day = datetime(2024, 12, 31)
     try:
-        datetime.strptime(a_day.strftime(pattern), pattern)
+        plain = pattern.replace(WEEK, "%d")
+        datetime.strptime(a_day.strftime(plain), plain)
     except (ValueError, re.error) as error:
         raise ValueError(f"'{pattern}' is no strptime pattern: {error}") from None
     return pattern
@@ -146,6 +157,15 @@ def checked_zone(name: str) -> str:
     except (OSError, ValueError, ZoneInfoNotFoundError):
         raise ValueError(f"there is no time zone '{name}'; one is Asia/Jakarta") from None
     return name
+
+
+def checked_patterns(patterns: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    """The same pattern, or list of them. Raises ValueError as `checked_pattern`, and for an unusable list."""
+    for pattern in (patterns,) if isinstance(patterns, str) else patterns:
+        checked_pattern(pattern)
+    if not patterns or (isinstance(patterns, tuple) and RFC3339 in patterns):
+        raise ValueError(f"a list needs strptime patterns alone; {RFC3339} is written without a list")
+    return patterns
 
 
 def zone_or_region(name: str) -> str:
@@ -194,12 +214,15 @@ class FieldMap(SourceModel):
     origin: str | None = None
     digest: tuple[str, ...] = ()  # hash of these columns: an id where the file has none
     as_: ValueType = Field(default="text", alias="as")
+    prefix: str = ""  # before the value, which is a text then
     strip: tuple[str, ...] = ()
     thousands: str = ""
     decimal: str = "."
     factor: float = 1.0  # by which a number is multiplied: 0.01 for percent that are wanted as a fraction
     format: Pattern | None = None  # strptime pattern of a date or time
     zone: Annotated[str, AfterValidator(checked_zone)] = DEFAULT_TIMEZONE  # of a time
+    end_of: Literal["month"] | None = None  # a time is moved to the end of its month
+    lag_days: Annotated[int, AfterValidator(not_negative)] = 0  # added to a time: a source's publishing lag
     missing: tuple[str, ...] = ()  # texts that mean "not measured": the field is left out
     values: dict[str, str | float] = {}  # text in the file -> value; a group of a file name must be listed
 
@@ -210,6 +233,8 @@ class FieldMap(SourceModel):
             raise ValueError("exactly one of column, constant, origin and digest must be given")
         if (self.as_ in KEPT_CHARACTERS) != (self.format is not None):
             raise ValueError("a month, date or time needs its format, and nothing else has one")
+        if (self.end_of or self.lag_days) and self.as_ != "time":
+            raise ValueError("end_of and lag_days are for a time")
         return self
 
     @property
@@ -223,6 +248,10 @@ class FieldMap(SourceModel):
 
     def converter(self) -> Callable[[str], Value]:
         """A function text -> value, prepared once for many texts."""
+        convert = self._plain_converter()
+        return (lambda text: f"{self.prefix}{convert(text)}") if self.prefix else convert
+
+    def _plain_converter(self) -> Callable[[str], Value]:
         if self.values:
             return lambda text: self.values.get(text, text)
         if self.as_ in NAMES:
@@ -238,8 +267,12 @@ class FieldMap(SourceModel):
 
     def _time(self, text: str) -> Value:
         assert self.format is not None
-        moment = local_time(text, self.format, self.zone)
-        return moment[0][: KEPT_CHARACTERS[self.as_]] if moment else text
+        moment = moment_of(text, self.format, self.zone)
+        if moment and self.end_of:
+            moment = (moment.replace(day=1) + timedelta(days=32)).replace(day=1, hour=0, minute=0, second=0)
+        if moment:
+            moment += timedelta(days=self.lag_days)
+        return moment.isoformat()[: KEPT_CHARACTERS[self.as_]] if moment else text
 
     def _formatted_number(self, text: str) -> Value:
         """The number in a text with currency signs, separators of thousands or a decimal comma."""
@@ -279,12 +312,13 @@ def _digest(texts: Iterable[str]) -> str:
 class TimeMap(SourceModel):
     """The column of the event time, or several such as date and hour.
 
-    `format`: rfc3339 (passed on) or a strptime pattern, read in `zone`.
+    `format`: rfc3339 (passed on) or a strptime pattern, read in `zone`; or several patterns, of which the
+    first that fits a text is used.
     Without a column the times are the names of columns: a wide file across dates.
     """
 
     column: Column = ""
-    format: Pattern
+    format: Annotated[str | tuple[str, ...], AfterValidator(checked_patterns)]
     zone: Annotated[str, AfterValidator(zone_or_region)] = "region"
     lag_seconds: Annotated[int, AfterValidator(not_negative)] = 0  # known this long after its time
 
@@ -293,8 +327,18 @@ class TimeMap(SourceModel):
 
         An unreadable time is passed on; its seconds are those of the previous row, `before`.
         """
-        if self.format == "rfc3339":
+        if self.format == RFC3339:
             moment = parse_time(text)
             return text, moment.timestamp() if moment else before
         own_zone = zone if self.zone == "region" else self.zone
-        return local_time(text, self.format, own_zone, self.lag_seconds) or (text, before)
+        times = (local_time(text, pattern, own_zone, self.lag_seconds) for pattern in self.patterns)
+        return next(filter(None, times), (text, before))
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The strptime patterns, in the order in which they are tried."""
+        return (self.format,) if isinstance(self.format, str) else self.format
+
+    def fits(self, text: str) -> bool:
+        """Whether the text is a time of one of the patterns."""
+        return any(moment_of(text, pattern, DEFAULT_TIMEZONE) for pattern in self.patterns)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from lakehouse.io.source_files.field_map import FieldMap, Value, cell_reader
+from lakehouse.io.source_files.field_map import RFC3339, FieldMap, Value, cell_reader
 from lakehouse.io.source_files.source_format import CELL_ORIGINS, EventMap, SourceFormat
 from lakehouse.reference import (
     DEFAULT_TIMEZONE,
@@ -69,7 +69,7 @@ def event_reader(event: EventMap, header: list[str], origins: Mapping[str, str])
     ]
     time_text = cell_reader(header, event.time.column)
     # An event of a format with full times may leave its time out: then the time of receipt is used.
-    may_lack_time = event.time.format == "rfc3339"
+    may_lack_time = event.time.format == RFC3339
     in_local_time = event.time.zone == "region" and not may_lack_time
 
     def read(cells: list[str], before: float) -> tuple[float, Payload | None]:

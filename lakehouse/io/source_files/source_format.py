@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, model_validator
 
 from lakehouse.contracts.contract import kinds
-from lakehouse.io.source_files.field_map import FieldMap, SourceModel, TimeMap, moment_of, names_of
-from lakehouse.reference import DEFAULT_TIMEZONE, matching_key, region_aliases
+from lakehouse.io.source_files.field_map import FieldMap, SourceModel, TimeMap, names_of
+from lakehouse.reference import matching_key, region_aliases
 
 FILE_ORIGINS = {"file_stem", "event_time"}
 CELL_ORIGINS = {"cell", "column", "province_market"}
@@ -151,8 +151,7 @@ class SourceFormat(SourceModel):
     def all_across(self, columns: list[str]) -> bool:
         """Whether columns are what `across` says. Names of provinces alone are no markets."""
         if self.across == "date":
-            pattern = self.events[0].time.format
-            return all(moment_of(name, pattern, DEFAULT_TIMEZONE) for name in columns)
+            return all(map(self.events[0].time.fits, columns))
         regions = [matching_key(name) in region_aliases() for name in columns]
         return all(columns) and not all(regions) if self.across == "market" else all(regions)
 

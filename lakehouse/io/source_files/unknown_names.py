@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from lakehouse.contracts.contract import kinds
 from lakehouse.reference import (
     LONGEST_CODE,
+    commodities,
     commodity_aliases,
     markets,
     matching_key,
@@ -17,6 +18,7 @@ from lakehouse.reference import (
     region_aliases,
     slug,
     unit_aliases,
+    variety_words,
 )
 from lakehouse.reference_files import own_folder
 
@@ -96,7 +98,9 @@ class UnknownNames:
 
 def commodity_entry(name: str, prices: list[float], unit: str) -> str:
     """An alias of the commodity with the most similar name, else a new one as the file prices it."""
-    alike = most_similar(name, commodity_aliases())
+    spelled = {text: entry.id for entry in commodities().values() for text in (entry.name, *entry.aliases)}
+    spellings = {matching_key(text): entry for text, entry in spelled.items() if are_one_variety(name, text)}
+    alike = most_similar(name, spellings)
     if alike is not None:
         return f"  - {{id: {alike}, aliases: [{quoted(name)}]}}  # or another id, if it is not the same"
     figures = "band_idr: [?, ?], typical_idr: ?"
@@ -106,6 +110,24 @@ def commodity_entry(name: str, prices: list[float], unit: str) -> str:
         figures = f"band_idr: [{low:.0f}, {high:.0f}], typical_idr: {typical:.0f}"
     rest = f"group: other, unit: {unit}, {figures}, daily_volatility: {VOLATILITY}"
     return f"  - {{id: {slug(name)}, name: {quoted(name)}, {rest}}}"
+
+
+def are_one_variety(name: str, other: str) -> bool:
+    """Whether two names of commodities may mean the same: no word is replaced by another one, and none that
+    only one of them has is a number or names a colour, a grade or a cut."""
+    ours, theirs = (re.findall(r"[0-9a-z]+", text.lower()) for text in (name, other))
+    only_ours = [word for word in ours if not is_spelled_in(word, theirs)]
+    only_theirs = [word for word in theirs if not is_spelled_in(word, ours)]
+    varieties = variety_words()
+    return not (only_ours and only_theirs) and not any(
+        word in varieties or word.isdigit() for word in (*only_ours, *only_theirs)
+    )
+
+
+def is_spelled_in(word: str, words: list[str]) -> bool:
+    """Whether it is one of the words, or a misspelling of one; two words that name varieties never are."""
+    others = words if word not in variety_words() else [each for each in words if each not in variety_words()]
+    return word in words or bool(difflib.get_close_matches(word, others, 1, ALIKE))
 
 
 def unit_entry(name: str) -> str:

@@ -43,5 +43,5 @@ class PriceRules:
         return np.asarray(np.logical_or.reduce([flags[name] for name in self._errors]), dtype=np.bool_)
 
     def message(self, name: str, values: Mapping[str, object]) -> str:
-        """The rule's message for a row; besides its `values` it may name a threshold."""
-        return render_message(self.by_name[name].message, {**values, **self._thresholds})
+        """The rule's message for a row. It may also name a threshold; of one name the row's value counts."""
+        return render_message(self.by_name[name].message, {**self._thresholds, **values})

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from math import isfinite, nan
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,6 +21,9 @@ METHODS = ("isolation_forest", "dbscan", "residual")
 SEVERITIES = ((1e-4, "critical"), (1e-3, "high"), (1e-2, "medium"), (1.0, "low"))
 # Rows: p of the forest cannot fall below 1 / 5,001.
 FOREST_CALIBRATION = 5_000
+# Days after the closing that a price is compared with; a usual move has grown eightfold by then.
+MOST_AGE = 60
+Unevaluated = Literal["no_history", "too_new"]
 MODEL = f"series-1+{isolation_forest.MODEL}"
 
 
@@ -31,13 +34,15 @@ class PriceFinding:
     `methods`: those whose limit the price exceeds. Residual and forest decide. DBSCAN, whose rule labels one
     province-day in twenty, is only listed with them, unless it is requested alone. `score` = 1 - p, where p
     is the conformal share of ordinary prices that are as strange to the deciding method with the smallest
-    share; `severity` is none without an anomaly.
+    share; `severity` is none without an anomaly. `unevaluated`: why nothing can be concluded. no_history: no
+    earlier price is known; too_new: the last one is more than MOST_AGE days older, so that most would pass.
     """
 
     is_anomaly: bool
     score: float
     severity: str
     methods: tuple[str, ...]
+    unevaluated: Unevaluated | None = None
 
 
 def check_series(
@@ -87,9 +92,19 @@ def findings(
         deciding = [votes[name] for name in votes if name != "dbscan" or set(methods) == {"dbscan"}]
         p = min((p for _, p in deciding), default=1.0)
         is_strange = any(passed for passed, _ in deciding)
+        if not is_strange and (reason := unevaluated(price, deciding)):
+            results.append(PriceFinding(False, 0.0, "none", (), reason))
+            continue
         severity = next(name for most, name in SEVERITIES if p <= most) if is_strange else "none"
         results.append(PriceFinding(is_strange, round(1 - p, 6), severity, voted))
     return results
+
+
+def unevaluated(price: ScoredPrice, deciding: Sequence[tuple[bool, float]]) -> Unevaluated | None:
+    """Why nothing can be concluded of a price that no method finds unusual; None where it can."""
+    if not deciding:
+        return "no_history"
+    return "too_new" if price.age > MOST_AGE else None
 
 
 def forest_scores(scored: Sequence[ScoredPrice]) -> Floats:

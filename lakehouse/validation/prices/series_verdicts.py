@@ -116,6 +116,8 @@ class ScoredPrice:
     gate: bool
     space: float
     features: tuple[float, ...]
+    # Days since the closing that it is compared with; NaN without one.
+    age: float = nan
 
 
 def series_of(rows: Sequence[Mapping[str, Any]], region_code: str | None) -> Mapping[str, Any] | None:
@@ -222,6 +224,7 @@ def score_price(
         gate=_hard(price_idr, move, known, commodity, thresholds),
         space=space.distance(gap, away) if space is not None and isfinite(gap) and isfinite(away) else nan,
         features=(score_r, score_g, abs(daily) / known["pace"], drift, known["unchanged"]),
+        age=known["age"],
     )
 
 

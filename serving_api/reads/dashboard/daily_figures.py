@@ -1,6 +1,6 @@
-"""Rows of gold.indicators: as they are now, or as they were known at the close of an earlier day."""
+"""Rows of gold.indicators and gold.monthly_indicators: of now, or as known at the close of an earlier day."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -11,14 +11,16 @@ import pyarrow.compute as pc
 from conf.settings import settings
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
-from lakehouse.gold.chosen_provider import chosen_rows
+from lakehouse.gold.chosen_provider import spliced_rows
 from lakehouse.gold.indicator_rows import indicator_rows
+from lakehouse.io.change_levels import levels_of
 from lakehouse.io.query import run_contract_sql
 from lakehouse.reference import DEFAULT_TIMEZONE, commodities
 from serving_api.reads.names import commodity_ids, single_commodity
 from serving_api.reads.snapshots import Snapshot, Snapshots, newest_of
 
 TABLE = "gold.indicators"
+MONTHLY = "gold.monthly_indicators"
 SILVER = "silver.prices"
 DAILY = "gold.daily_prices"
 RETAIL = "retail"
@@ -30,18 +32,23 @@ class Figures:
     """Retail figures of one state of knowledge. `snapshots`: the tables that they come from."""
 
     snapshots: list[Snapshot]
-    _known: pa.Table | None = None
+    _known: Mapping[str, pa.Table] | None = None
 
     def rows(
-        self, condition: pc.Expression, columns: Sequence[str], ids: Collection[str] | None = None
+        self,
+        condition: pc.Expression,
+        columns: Sequence[str],
+        ids: Collection[str] | None = None,
+        table: str = TABLE,
     ) -> pa.Table:
         """The rows that satisfy the condition; `ids`: of these commodities only."""
         condition = condition & (pc.field("channel") == RETAIL)
         if ids is not None:
             condition &= pc.field("commodity").isin(sorted(ids))
         if self._known is not None:
-            return self._known.filter(condition).select(list(columns))
-        return self.snapshots[0].read(condition, columns)
+            return self._known[table].filter(condition).select(list(columns))
+        snapshot = next(snapshot for snapshot in self.snapshots if snapshot.table == table)
+        return snapshot.read(condition, columns)
 
     def newest_day(self, ids: Collection[str] | None = None) -> date | None:
         """The newest market day, of these commodities; None without a row."""
@@ -60,7 +67,7 @@ class Figures:
 
 
 def figures_now(snapshots: Snapshots) -> Figures:
-    """The figures of the newest version."""
+    """The figures by day of the newest version."""
     return Figures([snapshots[TABLE]])
 
 
@@ -91,17 +98,17 @@ def figures_of(snapshots: Snapshots, known_on: date | None, ids: Collection[str]
     return Figures(state[1:], known)
 
 
-def indicators_of(prices: pa.Table) -> pa.Table:
-    """gold.indicators computed from rows of silver.prices."""
-    of_day, of_month = contracts()[TABLE], contracts()["gold.monthly_indicators"]
-    if not prices.num_rows:
-        return arrow_schema(of_day).empty_table()
+def indicators_of(prices: pa.Table) -> dict[str, pa.Table]:
+    """gold.indicators and gold.monthly_indicators computed from rows of silver.prices, by table."""
+    of_day, of_month = contracts()[TABLE], contracts()[MONTHLY]
     daily = run_contract_sql(contracts()[DAILY], {"silver_prices": prices})
-    parts = []
+    by_day, by_month = [arrow_schema(of_day).empty_table()], [arrow_schema(of_month).empty_table()]
     for commodity in pc.unique(daily["commodity"]).to_pylist():
-        rows = chosen_rows(daily.filter(pc.field("commodity") == commodity), settings().lake.providers)
-        parts.append(indicator_rows(rows, 0, settings().alerts.levels, of_day, of_month)[0])
-    return pa.concat_tables(parts)
+        rows = spliced_rows(daily.filter(pc.field("commodity") == commodity), settings().lake.providers)
+        days, months = indicator_rows(rows, 0, levels_of(commodity), of_day, of_month)
+        by_day.append(days)
+        by_month.append(months)
+    return {TABLE: pa.concat_tables(by_day), MONTHLY: pa.concat_tables(by_month)}
 
 
 def chosen_level(rows: pa.Table) -> str:

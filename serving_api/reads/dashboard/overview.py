@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from conf.settings import settings
 from lakehouse.gold.indicators import change_level
+from lakehouse.io.change_levels import levels_of
 from lakehouse.reference import commodities
 from serving_api.reads.dashboard.daily_figures import LEVEL_DAYS, Figures, chosen_level
 from serving_api.reads.snapshots import Snapshot
@@ -91,7 +91,7 @@ def overview_item(commodity: str, own: pa.Table, last: date) -> dict[str, Any]:
         **changes,
         **reference_of(rows, price),
         "dispersion_pct": rounded(rows[0]["dispersion_pct"]),
-        "level": level_of(changes["change_7d_pct"]),
+        "level": level_of(changes["change_7d_pct"], commodity),
         **warning_of(rows),
         "provinces": len(rows),
         "highest": place(ordered[-1]),
@@ -117,10 +117,10 @@ def reference_of(rows: list[Row], price: float) -> dict[str, Any]:
     }
 
 
-def level_of(change_7d_pct: float | None) -> str | None:
-    """The level of a 7-day rise; None without it."""
+def level_of(change_7d_pct: float | None, commodity: str) -> str | None:
+    """The level of a 7-day rise of a commodity; None without it."""
     change = np.array([np.nan if change_7d_pct is None else change_7d_pct])
-    level: str | None = change_level(change, settings().alerts.levels)[0]
+    level: str | None = change_level(change, levels_of(commodity))[0]
     return level
 
 

@@ -1,6 +1,7 @@
 """The sales model of a shop: likely sales and revenue by price, and what is known about the model."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import numpy as np
@@ -82,6 +83,12 @@ def model_provenance(model: dict[str, Any], name: str, passed: bool) -> dict[str
     return model_meta(name, version, alias, trained_on, run_id, reason=model.get("reason"))
 
 
+def data_until(model: dict[str, Any]) -> datetime | None:
+    """Beginning of the day of the newest listing behind a model; None of a file that does not name it."""
+    day = model.get("data_until")
+    return datetime.fromisoformat(day).replace(tzinfo=UTC) if day else None
+
+
 @router.post(
     "/api/v1/retail/price-curve",
     response_model=PriceCurve,
@@ -113,6 +120,7 @@ def retail_price_curve(
         [],
         {**curve, "signal": signal, "verdict": verdict, "target": target, "category": category},
         model=model_provenance(model, CURVE, signal),
+        as_of=data_until(model),
     )
 
 
@@ -229,7 +237,8 @@ def predict_sales(
     prediction = predict_product(model, body, category)
     metrics.PREDICTIONS.labels("false").inc()
     provenance = model_provenance(model, model["kind"], passed=bool(model["members"]))
-    return responses.personal([], {**prediction, "category": category}, model=provenance)
+    item = {**prediction, "category": category}
+    return responses.personal([], item, model=provenance, as_of=data_until(model))
 
 
 def predict_product(model: dict[str, Any], body: SalesBody, category: str) -> dict[str, float | str]:

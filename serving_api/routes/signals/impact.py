@@ -5,14 +5,16 @@ from typing import Annotated, Any
 
 from fastapi import Query, Response
 
-from lakehouse.impact import (
-    impact_of,
-    weekly_scale,
-)
-from lakehouse.reference import commodities
+from lakehouse.impact import impact_of
 from serving_api.http.router import Router
 from serving_api.reads.names import region_of_market, single_commodity
-from serving_api.reads.price_impacts import FACTORS_TABLE, MACRO_TABLE, current_macro, newest_factors
+from serving_api.reads.price_impacts import (
+    FACTORS_TABLE,
+    MACRO_TABLE,
+    current_macro,
+    newest_factors,
+    typical_scale,
+)
 from serving_api.reads.provenance import from_simulated, model_meta
 from serving_api.reads.responses import CurrentResponses
 from serving_api.schemas.problem import problems
@@ -42,7 +44,7 @@ def impact(query: Annotated[ImpactQuery, Query()], responses: CurrentResponses) 
     macro = snapshots[MACRO_TABLE]
     row = newest_factors(factors).get((commodity, region))
     state = current_macro(macro)
-    typical = weekly_scale(commodities()[commodity].daily_volatility)
+    typical = typical_scale(commodity)
     item = {
         "commodity": commodity,
         "market_id": query.market_id,

@@ -8,6 +8,7 @@ import pytest
 from lakehouse.reference import commodities
 from lakehouse.validation.prices import isolation_forest
 from lakehouse.validation.prices.closings import ClosingPanel
+from lakehouse.validation.prices.rules import PriceRules
 from lakehouse.validation.prices.scores import score
 from lakehouse.validation.prices.statistics import NUMBERS, friday_before, statistics, weekday
 from lakehouse.validation.prices.thresholds import Thresholds
@@ -335,3 +336,10 @@ def test_few_peers_give_no_national_score():
     verdict = judgement.verdicts.to_pylist()[0]
     assert verdict["score_g"] is None and verdict["cause"] == "no_peer" and verdict["national_move"] is None
     assert verdict["score_r"] > 7.5 and verdict["outcome"] == "quarantine"
+
+
+def test_message_about_other_sources_names_the_tolerance_of_the_commodity() -> None:
+    """The thresholds have a mapping of the same name as the row's figure."""
+    rules = PriceRules(Thresholds.of(knobs()))
+    values = {"price_idr": 60_000.0, "source_gap": 0.6, "source_tolerance": 0.28}
+    assert rules.message("source_mismatch", values).endswith("log distance 0.6, usual up to 0.28")

@@ -255,3 +255,35 @@ def test_panel_harga_is_read_as_published():
     assert {"fx-usd-idr", "futures-palm-oil"} <= {series.name for series in panel.exogenous}
     assert panel.source["days_after_outage"][0] == "2022-07-14"
     assert panel.source["weekend_cells_carried"] == 0
+
+
+def wide_file(file: Path, level: float, first: int, days: int) -> None:
+    """A wide table of the layout of Panel Harga: a price that rises by a rupiah a day."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    dates = pd.date_range("2024-01-01", periods=first + days)[first:].strftime("%Y-%m-%d")
+    rows = [f"{day},{level + nth},{level + nth}" for nth, day in enumerate(dates, first)]
+    file.write_text("\n".join(["Date,Aceh,Bali", *rows]) + "\n")
+
+
+def test_two_folders_with_other_prices_of_the_same_days_are_two_providers(tmp_path: Path):
+    wide_file(tmp_path / "office" / "Beras.csv", 10_000, 0, 20)
+    wide_file(tmp_path / "agency" / "Beras.csv", 20_000, 0, 15)
+    panel = read_panel(tmp_path)
+    assert panel.providers == ("office", "office")
+    assert panel.price.tolist() == [[10_000.0 + day for day in range(20)]] * 2
+    (second,) = [series for series in panel.exogenous if series.name == SECOND_PRICE]
+    assert second.value[0, :15].tolist() == [20_000.0 + day for day in range(15)]
+
+
+def test_two_folders_that_go_on_with_a_series_are_one_provider(tmp_path: Path):
+    wide_file(tmp_path / "2023" / "Beras.csv", 10_000, 0, 12)
+    wide_file(tmp_path / "2024" / "Beras.csv", 10_000, 10, 10)  # two days are in both
+    panel = read_panel(tmp_path)
+    assert panel.price.tolist() == [[10_000.0 + day for day in range(20)]] * 2
+    assert not panel.exogenous
+
+
+def test_files_of_one_folder_that_disagree_are_two_providers(tmp_path: Path):
+    wide_file(tmp_path / "Beras.csv", 10_000, 0, 20)
+    (tmp_path / "other.csv").write_text("date,commodity,region,price\n2024-01-03,Beras,Aceh,30000\n")
+    assert read_panel(tmp_path).price.max() == 10_019

@@ -1,5 +1,6 @@
 """The table of scores, the plots, the reliability of confidences and the progress bar."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from ml.evaluation.gate import assess
+from ml.evaluation.conformal import calibrate
+from ml.evaluation.gate import assess, decide
 from ml.evaluation.leakage_checks import ModelChecks
 from ml.evaluation.plots import _skill_by_commodity, reliability, save_plots
 from ml.evaluation.report import progress_bar, scores_table
@@ -15,15 +17,13 @@ from ml.evaluation.scores import scores_by_commodity
 from tests.support.panels import walks
 from tests.support.predictions import simulated_predictions
 
+PASSED = ModelChecks(truncation=True, rerun=True, unchanged=True, leakage=True)
+
 
 @pytest.fixture(scope="module")
 def assessment():
     predictions = simulated_predictions({"a": 0.2, "b": -0.1}, regions=8)
-    return assess(
-        walks(1, commodities=("a", "b")),
-        predictions,
-        {"model": ModelChecks(truncation=True, rerun=True, unchanged=True, leakage=True)},
-    )
+    return assess(walks(1, commodities=("a", "b")), predictions, {"model": PASSED})
 
 
 def test_table_shows_wins_and_losses(assessment):
@@ -38,6 +38,24 @@ def test_table_shows_wins_and_losses(assessment):
     assert "+20.00" in text and "-10.00" in text and sum("all together" in row for row in rows) == 2
     assert "model ◄" in next(row for row in rows if " a " in row and "model" in row)
     assert "naive ◄" in next(row for row in rows if " b " in row and "naive" in row)
+
+
+def test_series_that_never_move_have_no_figure_that_does_not_exist(assessment, recwarn):
+    predictions = assessment.predictions
+    constant = np.full(len(predictions), 10_000.0)
+    still = replace(
+        predictions,
+        actual=constant,
+        forecasts={"naive": constant, "model": constant + 7.0},
+    )
+    intervals = {model: calibrate(still, model)[0] for model in still.models}
+    scores = {model: scores_by_commodity(still, model, intervals[model]) for model in still.models}
+    console = Console(record=True, width=200)
+    console.print(scores_table(scores, "a backtest"))
+    decisions = decide(still, "model", intervals, {"a": "stable", "b": "stable"}, PASSED)
+    shown = console.export_text() + " ".join(decision.summary for decision in decisions.values())
+    assert not re.search(r"\b(nan|inf)\b|\d{7,}|e\+", shown) and "–" in shown
+    assert not [str(each.message) for each in recwarn if each.category is RuntimeWarning]
 
 
 def test_plots_are_the_same_bytes_in_every_run(assessment, tmp_path):

@@ -43,6 +43,8 @@ def test_t_equals_newey_west_of_statsmodels():
 def test_constant_differences_give_p_zero_or_one():
     assert origin_test(np.zeros(20), 7, 8) == (0.0, 1.0)
     assert origin_test(np.full(20, 0.5), 7, 8) == (np.inf, 0.0)
+    rounded = np.full(20, 0.1) + np.arange(20) % 3 * 1e-17 + np.spacing(0.1) * (np.arange(20) % 2)
+    assert origin_test(rounded, 7, 8) == (np.inf, 0.0), "rounding is no variance"
 
 
 def test_holm_worked_by_hand():

@@ -5,14 +5,17 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.pipeline import Pipeline
+from sklearn.svm import LinearSVC
 
 from lakehouse.io.sentiment_model import load_sentiment_model, sentiment_model_file
-from lakehouse.sentiment.classifier import classifier_of
+from lakehouse.sentiment.classifier import TfidfClassifier, classifier_of
 from ml import train
 from ml.data.panel import NothingToLearn
-from ml.sentiment.fit import split_rows, train_sentiment, without_repeats
+from ml.sentiment.fit import fit_model, split_rows, train_sentiment, without_repeats, words_and_characters
 from ml.sentiment.labelled_file import LabelledTexts, read_labelled
-from ml.sentiment.training_round import run
+from ml.sentiment.training_round import file_of, run
 from tests.support.command_lines import exit_code
 from tests.support.real_sets import ABSENT, DATA
 
@@ -64,6 +67,34 @@ def test_model_of_noise_does_not_serve(tmp_path: Path) -> None:
 def neutral(rows: list[tuple[str, str, date]]) -> list[tuple[str, str, date]]:
     """The rows with the labels that the word list gives them, and two that it does not."""
     return [("baik sekali", "positif", FIRST), *((text, "netral", day) for text, _, day in rows)]
+
+
+@pytest.mark.usefixtures("home")
+def test_stored_model_of_an_earlier_version_is_still_read() -> None:
+    """One linear model, and no weights."""
+    rows = invented(100, seed=6)
+    linear = CalibratedClassifierCV(LinearSVC(), cv=3, ensemble=False)
+    fitted = Pipeline([("grams", words_and_characters()), ("linear", linear)])
+    fitted.fit([row[0] for row in rows], [row[1] for row in rows])
+    model = {"kind": "tfidf_svc", "version": "1", "run_id": "x", "pipeline": fitted}
+    sentiment_model_file().parent.mkdir(parents=True)
+    sentiment_model_file().write_bytes(file_of(model | {"classes": list(map(str, fitted.classes_))}))
+    assert classifier_of(load_sentiment_model()).polarities(["mawar di pasar"]) == ["positif"]
+
+
+def test_weights_of_classes_state_a_rare_class_more_often() -> None:
+    """Noise, a tenth of which is neutral: without weights it would never be stated."""
+    rows = [
+        row for n, row in enumerate(invented(900, 7, informative=False)) if row[1] != "netral" or n % 4 == 0
+    ]
+    texts = LabelledTexts([row[0] for row in rows], [row[1] for row in rows], [None] * len(rows))  # type: ignore[misc]
+    model = fit_model(texts, seed=1)
+    weights = dict(zip(model["classes"], model["weights"], strict=True))
+    assert weights["netral"] > max(weights["positif"], weights["negatif"])
+    stated = TfidfClassifier({**model, "version": "1"}).polarities(texts.texts)
+    assert stated.count("netral") > TfidfClassifier({**model, "version": "1", "weights": 1.0}).polarities(
+        texts.texts
+    ).count("netral")
 
 
 def test_split_is_by_time_and_without_texts_of_both_sides() -> None:

@@ -121,6 +121,26 @@ def test_table_equals_an_independent_recomputation(lake: str):
     assert (rows[0]["from_date"], rows[0]["to_date"]) == (dates[0], max(price))
 
 
+def test_links_are_of_the_prices_of_a_provider_that_has_ended(lake: str):
+    """Of the one with most days, unmixed: the few days of a newer one change nothing."""
+    fill()
+    assert refresh(lake)
+    alone = open_table(TABLE).to_pyarrow_table().drop_columns(["measured_at", "prices_version"])
+    newer = {"commodity": "bawang-merah", "region_code": "32", "region": "Jawa Barat", "channel": "retail"}
+    newer |= {"level": "province", "provider": "market", "unit": "kg", "median_price_idr": 90_000.0}
+    write(
+        "gold.daily_prices",
+        (newer | {"market_date": FIRST + timedelta(days=DAYS + n)} for n in range(60, 65)),
+    )
+    assert refresh(lake)
+    rows = open_table(TABLE).to_pyarrow_table()
+    assert set(rows["provider"].to_pylist()) == {"panel-harga"} and rows.num_rows == len(LAGS)
+    compared = rows.drop_columns(["measured_at", "prices_version"]).sort_by("lag_days").to_pylist()
+    for row, before in zip(compared, alone.sort_by("lag_days").to_pylist(), strict=True):
+        assert row["n"] == before["n"] and row["to_date"] == before["to_date"]
+        assert row["correlation"] == pytest.approx(before["correlation"])
+
+
 def test_unchanged_inputs_are_not_computed_again(lake: str, monkeypatch: pytest.MonkeyPatch):
     assert not refresh(lake)  # no price yet
     fill()

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from conf.settings import REPO
 from lakehouse.io.process_status import collectors_status
-from scripts.commands.status import collected
+from scripts.commands.status_text import collected
 from scripts.stack.services import service_names
 from serving_api.reads.operation.prometheus import collector_metrics
 from tests.conftest import Broker

@@ -139,8 +139,8 @@ def test_check_sends_nothing_and_lists_unknown_names(home: Path, tmp_path: Path)
     file.write_text(f"{LONG}\nPASAR-001,Bawang Merahh,30000,kg,2024-01-01T00:00:00Z,Jawa Barat\n")
     done = replay(str(file), "--check")
     assert done.returncode == 1 and "x.csv: format price_long, 1 events, the first {" in done.stdout
-    assert str(home / "reference" / "commodities.yml") in done.stderr
-    assert "  - {id: bawang-merah, aliases: [Bawang Merahh]}" in done.stderr
+    assert str(home / "reference" / "commodities.yml") in done.stdout
+    assert "  - {id: bawang-merah, aliases: [Bawang Merahh]}" in done.stdout
     (home / "reference").mkdir()
     (home / "reference" / "commodities.yml").write_text(
         "commodities:\n  - {id: bawang-merah, aliases: [Bawang Merahh]}\n"

@@ -54,7 +54,7 @@ def test_past_bars_are_in_kafka_once(broker: Broker, home: Path) -> None:
     since = broker.ends()
     done = simulate("bars", "--seconds", "0", "--json")
     assert done.returncode == 0, done.stderr
-    assert orjson.loads(done.stdout) == {"bars": 2 * PAST_BARS}
+    assert orjson.loads(done.stdout)["bars"] == 2 * PAST_BARS
     records = broker.records(since, "lumbung.bar", 2 * PAST_BARS)
     assert {headers_of(record)["source"] for record in records} == {"sim:bars-1"}
     assert len({headers_of(record)["event_id"] for record in records}) == 2 * PAST_BARS

@@ -19,8 +19,9 @@ from lakehouse.event import DEAD_LETTERS, faults, lenient_payload
 from lakehouse.feasts import EID, feast_days_of
 from lakehouse.reference import commodities, commodity_aliases, matching_key
 from producers.simulate import simulator as simulate_module
-from producers.simulate.markets import HOLIDAY_PEAK, Message, SampleMarkets, holiday_share
+from producers.simulate.markets import Message, SampleMarkets
 from producers.simulate.simulator import Simulation, device_secrets
+from producers.simulate.walk import HOLIDAY_PEAK, holiday_share
 from scripts.stack.throwaway import free_ports
 from tests.conftest import Broker, headers_of
 from tests.producers.mqtt.test_session import gateway
@@ -191,7 +192,7 @@ def test_simulator_waits_for_the_gateway_instead_of_filling_memory(
         simulation.close()
 
 
-@pytest.mark.parametrize(("what", "words"), [("3", "give 1, 2 or all"), ("weather", "unknown sample")])
+@pytest.mark.parametrize(("what", "words"), [("3", "give 1, 2, bars or all"), ("weather", "unknown sample")])
 def test_unknown_sample_is_wrong_usage(what: str, words: str):
     done = simulate(what)
     assert done.returncode == 2 and words in done.stderr

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from conf.runtime.process import hold
 from conf.settings import REPO, settings
 from lakehouse.identity.roles import Role
 from lakehouse.io.identity import accounts
@@ -21,6 +22,7 @@ from scripts.console import Steps
 from scripts.stack.lifecycle import StackError
 from scripts.stack.throwaway import Stack, free_ports
 from tests.scripts import ctrl_c
+from tests.support.query_lake import run_verb
 from tests.support.waiting import eventually
 
 
@@ -119,3 +121,24 @@ def test_progress_of_the_training_comes_from_its_log(
     assert shown() == "backtest, 12 origins: 66 of 104, about 19 s left"
     with training.stage("fit", "fitting on all prices"):
         assert shown() == "fitting on all prices", "what was left of the stage before is over"
+
+
+def test_what_is_planted_is_looked_for_in_tables_that_exist(
+    lake: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts = demo.findings()
+    assert len(counts) >= 12 and not any(count for _, count in counts)
+    assert not demo.show_planted()
+    rows = capsys.readouterr().out
+    assert rows.count("not yet: ") == len(counts)
+
+
+def test_check_of_a_lake_without_the_sample_fails(lake: Path) -> None:
+    done = run_verb({}, "demo", "--check")
+    assert done.returncode == 1 and "PASAR-012" in done.stdout
+
+
+def test_second_demo_is_refused(lone_home: Path) -> None:
+    with hold("demo", "another demo runs"):
+        done = run_verb({}, "demo", "--detach")
+    assert done.returncode == 5 and "another demo runs (pid" in done.stderr

@@ -1,5 +1,6 @@
 """`doctor`: what it finds in files that a person wrote."""
 
+import re
 import sqlite3
 import stat
 from contextlib import closing
@@ -15,10 +16,12 @@ from conf.settings import settings
 from lakehouse.io.identity.database import Database
 from lakehouse.io.process_status import COLLECTORS, status_file
 from producers.collectors.collector import CollectorCounts
+from scripts.commands.doctor import app as doctor_app
 from scripts.commands.doctor import findings
-from scripts.commands.status import collected
+from scripts.commands.status_text import collected
 from scripts.commands.user import in_store
 from scripts.stack import lifecycle, secrets_file
+from streaming_jobs.startup.checks import Finding
 
 Capture = pytest.CaptureFixture[str]
 
@@ -49,7 +52,26 @@ def test_source_that_renamed_a_field_or_does_not_answer_is_a_finding(home: Path)
     x = by_name["collector x"]
     assert (x.ok, x.detail) == (False, "the source renamed or added fields: full_text")
     assert "conf/collectors/x.yml" in x.remedy
-    assert "x 2 events, last success 2026-11-21T01:00:00Z, unknown fields: full_text" in collected(sources)
+    assert re.search("x 2 events, last success .* ago, unknown fields: full_text", collected(sources))
+
+
+def test_doctor_prints_what_is_wrong_and_with_all_the_rest(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    right, wrong = Finding("java", True, "17"), Finding("disk", False, "full", "make room")
+    outcomes = {(): [right], ("x",): [right, wrong]}
+    for faults, listed in outcomes.items():
+        monkeypatch.setattr("scripts.commands.doctor.findings", lambda deep, listed=listed: listed)
+        with pytest.raises(SystemExit) as ended:
+            doctor_app([])
+        assert ended.value.code == (1 if faults else 0)
+        shown = capsys.readouterr().out
+        assert "java" not in shown
+        assert ("1 of 2 checks failed" if faults else "nothing is wrong") in shown
+    assert "FAIL disk: full\n     remedy: make room" in shown
+    with pytest.raises(SystemExit):
+        doctor_app(["--all"])
+    assert "ok   java: 17\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("folder", ["/proc/no-folder", "a-file"])

@@ -1,13 +1,16 @@
 """`quarantine` with a running API, and its exit codes."""
 
+import io
 import signal
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from rich.console import Console
 
 from scripts.bench.api_lake import write
+from scripts.commands.quarantine import show_rows
 from scripts.stack.throwaway import Stack
 from tests.conftest import Broker
 from tests.support.api import ApiProcess, new_stack
@@ -26,6 +29,17 @@ ROWS = [
     quarantined(8, event_id="other", source="mqtt:DEV-9"),
     quarantined(9, event_id="broken", reasons=BROKEN),
 ]
+LONG_ID = "u-" + "0123456789abcdef" * 5
+ROWS_OF_API = {
+    "kind": "price",
+    "state": "open",
+    "quarantined_at": "2026-01-02T03:04:05Z",
+    "source": "mqtt:DEV-1",
+    "market_id": "PASAR-001",
+    "commodity": "cabai-rawit-merah",
+    "subject": {"value": 250_000.0, "last_value": 61_000.0, "unit": "kg", "region": "Jawa Barat"},
+    "reasons": [{"rule": "outlier_residual", "message": "far off"}],
+}
 REASON = ("--reason", "a test of the command")
 
 
@@ -48,6 +62,11 @@ def run(stack: Stack, *words: str) -> tuple[int, Any, str]:
     )
 
 
+def console_of(out: io.StringIO, width: int) -> Console:
+    """A terminal of this width."""
+    return Console(file=out, width=width, highlight=False, markup=False, force_terminal=False)
+
+
 def test_list_and_show(desk: Stack) -> None:
     code, rows, _ = run(desk, "list", "--json", "--kind", "sensor")
     assert code == 0 and [row["event_id"] for row in rows] == ["warm-3", "warm-4", "warm-5"]
@@ -63,6 +82,21 @@ def test_list_and_show(desk: Stack) -> None:
     )
     assert run(desk, "show", "none")[0] == 1
     assert run(desk, "list", "--kind", "gossip")[0] == 2
+
+
+def test_list_never_cuts_an_id_and_has_what_a_decision_needs(desk: Stack) -> None:
+    code, piped, _ = run(desk, "list", "--kind", "sensor")
+    rows = [line for line in piped.splitlines() if "warm-" in line]
+    assert code == 0 and len(rows) == 3 and all("temperature_range: 140 lies outside" in row for row in rows)
+    assert all("PASAR-001" in row and "mqtt:DEV-1" in row and "ago" in row for row in rows)
+    narrow = io.StringIO()
+    show_rows([ROWS_OF_API | {"event_id": LONG_ID}], console_of(narrow, 60))
+    lines = narrow.getvalue().splitlines()
+    assert LONG_ID in lines and max(len(line) for line in lines if line != LONG_ID) <= 60
+    shown = " ".join(narrow.getvalue().split())
+    assert (
+        "value: 250,000/kg" in shown and "last: 61,000/kg" in shown and "outlier_residual: far off" in shown
+    )
 
 
 def test_list_names_rows_left_out_and_unknown_filters(desk: Stack) -> None:

@@ -29,6 +29,7 @@ OF_NOBODY = {  # the role alone decides, see test_rights.py
     "PATCH /api/v1/admin/users/{user_id}",
     "GET /api/v1/models/jobs/{job_id}",
     "POST /api/v1/ingest/{kind}",
+    "PUT /api/v1/change-levels/{commodity}",
 }
 WITH_OBJECT = [
     address

@@ -30,6 +30,7 @@ def test_lag_with_the_smallest_p_value_is_returned(models: Api) -> None:
     }
     assert [row["lag_days"] for row in result["by_lag"]] == [0, 7, 14]
     assert result["meta"]["delta_version"] == {"gold.weather_prices": 0}
+    assert result["meta"]["as_of"] == "2025-03-31T00:00:00Z", "the newest day behind it"
     far = correlate(models, max_lag_days=60, **{"from": "2019-01-01", "to": "2026-01-01"}).json()
     assert (far["lag_days"], far["significant"]) == (30, True)
 

@@ -34,6 +34,8 @@ def test_price_with_an_extra_zero_is_found_from_the_prices_before_it(models: Api
     assert (result["commodity"], result["region"], result["count"]) == ("bawang-merah", "Jawa Barat", 1)
     assert [entry["date"] for entry in result["anomalies"]] == [entry["date"] for entry in LONG_AGO]
     assert [entry["severity"] for entry in result["anomalies"]] == ["none", "none", "critical"]
+    verdicts = [(entry["verdict"], entry["reason"]) for entry in result["anomalies"]]
+    assert verdicts == [("not_evaluated", "too_old"), ("ordinary", None), ("anomaly", None)]
     assert result["anomalies"][2]["is_anomaly"] and "residual" in result["anomalies"][2]["methods"]
     assert result["meta"]["model"]["trained_on"] == {"gold.series_stats": 0} and result["meta"]["rule_set"]
 
@@ -49,6 +51,25 @@ def test_price_of_today_is_compared_with_the_tables(models: Api) -> None:
     )
     nation = check(models, observations=today(50_000)).json()
     assert nation["region"] == "Indonesia" and nation["count"] == 1
+
+
+def test_price_that_nothing_can_evaluate_is_not_called_usual(models: Api, bare: Api) -> None:
+    later = f"{NOW.date() + timedelta(days=90)}"
+    (far,) = check(models, region="32", observations=[{"date": later, "price_idr": 36_000}]).json()[
+        "anomalies"
+    ]
+    assert (far["verdict"], far["reason"], far["score"], far["is_anomaly"]) == (
+        "not_evaluated",
+        "too_new",
+        0.0,
+        False,
+    )
+    (alone,) = check(bare, observations=today(60_000)).json()["anomalies"]
+    assert (alone["verdict"], alone["reason"]) == ("not_evaluated", "no_history")
+    (broken,) = check(models, region="32", observations=[{"date": later, "price_idr": 355_000}]).json()[
+        "anomalies"
+    ]
+    assert broken["severity"] == "critical", "a factor of ten is wrong after any time"
 
 
 def test_group_is_checked_as_its_representative_without_tables(bare: Api) -> None:

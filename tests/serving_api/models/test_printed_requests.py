@@ -17,6 +17,7 @@ WITH_BODY = {
     "/api/auth/device/claim",
     "/api/auth/device/register",
     "/api/v1/auth/login",
+    "/api/v1/change-levels/cabai-rawit-merah",
 }
 
 

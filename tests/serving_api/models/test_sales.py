@@ -47,6 +47,7 @@ def model(seed: int = 1, kind: str = "stack", residuals: int = 200) -> dict[str,
         "run_id": "run-sales",
         "data_version": 4,
         "trained_at": "2026-11-21T01:00:00+00:00",
+        "data_until": "2026-11-19",
         "reason": "best of three",
     }
 
@@ -86,6 +87,7 @@ def test_prediction_is_that_of_the_model_in_the_file(models: Api) -> None:
         "trained_on": {"silver.listings": 4},
         "reason": "best of three",
     }
+    assert result["meta"]["as_of"] == "2026-11-19T00:00:00Z", "the newest listing, not the training"
     assert post_product(models, category="kites").json()["category"] == "KITES", (
         "known to the model, though in no list"
     )

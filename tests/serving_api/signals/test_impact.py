@@ -84,6 +84,7 @@ def indicator(region_code: str, days_ago: int, **more: Any) -> dict[str, Any]:
         "region": "Jawa Barat",
         "channel": "retail",
         "level": "province",
+        "provider": "panel-harga",
         "market_date": day,
         "market_month": f"{day:%Y-%m}",
         "alps": 0.5,
@@ -134,7 +135,14 @@ def test_live_price_has_the_impact_of_its_last_move(api: Api) -> None:
     score = api.get(IMPACT.format("PASAR-001")).json()["impact_score"]
     listed = api.get("/api/public/commodity/price/live?commodity=bawang-merah").json()["items"]
     scores = {item["market_id"]: item["impact_score"] for item in listed}
-    assert scores == {"PASAR-001": pytest.approx(score), "PASAR-002": None, "PROV-91": None}
+    moved = IMPACT.format("PROV-91").replace("50000", "8000").replace("60000", "9000")
+    typical = api.get(moved).json()["impact_score"]
+    assert scores == {
+        "PASAR-001": pytest.approx(score),
+        "PASAR-002": None,
+        "PROV-91": pytest.approx(typical),
+    }, "the second one has no earlier price, the third no measured week"
+    assert 0 < typical < 100
     today = f"{NOW:%Y-%m-%d}"
     earlier = f"/api/public/commodity/price/live?commodity=bawang-merah&known_on={today}"
     assert all(item["impact_score"] is None for item in api.get(earlier).json()["items"])

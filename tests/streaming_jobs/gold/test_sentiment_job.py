@@ -15,7 +15,8 @@ from lakehouse.io.delta import empty_table, high_water_mark, open_table
 from lakehouse.io.sentiment_model import sentiment_model_file
 from lakehouse.sentiment.daily import pressures
 from lakehouse.sentiment.lexicon import lexicon_polarity
-from ml.sentiment.fit import pipeline
+from ml.sentiment.fit import fit_model
+from ml.sentiment.labelled_file import LabelledTexts
 from streaming_jobs.gold import contract_sql
 from streaming_jobs.gold.sentiment import TABLE, Sentiment
 from tests.support.written_lake import finish, write
@@ -171,16 +172,9 @@ def test_another_classifier_and_an_emptied_table_compute_all_days_again() -> Non
     batch(0, rows)
     job.refresh()
     before = written()
-    fitted = pipeline(1).fit(
-        [f"{text} {n}" for n in range(12) for text in TEXTS],
-        ["positif", *["negatif"] * (len(TEXTS) - 1)] * 12,
-    )
-    model = {
-        "kind": "tfidf_svc",
-        "version": "2",
-        "pipeline": fitted,
-        "classes": list(map(str, fitted.classes_)),
-    }
+    texts = [f"{text} {n}" for n in range(12) for text in TEXTS]
+    labels = ["positif", *["negatif"] * (len(TEXTS) - 1)] * 12
+    model = fit_model(LabelledTexts(texts, labels, [None] * len(texts)), 1) | {"version": "2"}  # type: ignore[arg-type]
     sentiment_model_file().parent.mkdir(parents=True)
     sentiment_model_file().write_bytes(skops.io.dumps(model))
     job.refresh()

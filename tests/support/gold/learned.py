@@ -19,7 +19,7 @@ from ml.data.load import daily_prices
 from ml.impact.context import with_context
 from ml.impact.fit import attribute
 from ml.impact.job import impact_rows
-from ml.weather.job import correlate, correlation_rows
+from ml.weather.job import correlate, correlation_rows, prices_of
 from tests.support.daily_prices_lake import row as daily_row
 from tests.support.gold.subject import Row, Tables
 from tests.support.price_rows import CODES, judge, knobs
@@ -50,7 +50,9 @@ def prices_and_rain(rng: random.Random) -> dict[str, list[Row]]:
 
 def weather_prices(tables: Tables, newest: datetime) -> list[Row]:
     """By the function of all pairs over the whole panel."""
-    return correlation_rows(correlate(daily_prices(settings().lake_root)))
+    panel = daily_prices(settings().lake_root, longest=True)
+    rows = correlation_rows(correlate(panel))
+    return [row | prices_of(panel, row["commodity"], row["region_code"]) for row in rows]
 
 
 def impact_factors(tables: Tables, newest: datetime) -> list[Row]:

@@ -43,4 +43,8 @@ def differences(
 def alike(value: Any, other: Any) -> bool:
     if isinstance(value, float) and isinstance(other, (int, float)):
         return value == pytest.approx(other, rel=1e-9, abs=1e-7)  # abs: percents that are zero
+    if isinstance(value, list) and isinstance(other, list):
+        return len(value) == len(other) and all(map(alike, value, other))
+    if isinstance(value, dict) and isinstance(other, dict):
+        return value.keys() == other.keys() and all(alike(value[name], other[name]) for name in value)
     return value == other

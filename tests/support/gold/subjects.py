@@ -22,9 +22,10 @@ from tests.support.gold.shops import listings, posts, sentiment, shop_table
 from tests.support.gold.subject import Subject
 from tests.support.gold.supply import chain, routes, stock_days, stocks, supply_transfers
 from tests.support.gold.trading import bars_and_orders, bars_live, portfolio, signals, trades, verifications
+from tests.support.gold.weekly import weekly_index, weeks_of_prices
 
 SHOP = ("revenue", "discount_effect", "price_rating", "customer_satisfaction", "top_products")
-WRITTEN_AT = ("measured_at", "from_date", "to_date", "prices_version", "weather_version", "sentiment_version")
+WRITTEN_AT = ("measured_at", "prices_version", "weather_version", "sentiment_version")
 SUBJECTS: dict[str, Subject] = {
     "links and causes": Subject(
         ("ml.weather.job", "ml.impact.job"),
@@ -86,6 +87,11 @@ SUBJECTS: dict[str, Subject] = {
             "gold.routes": routes,
             "gold.supply_transfers": supply_transfers,
         },
+    ),
+    "weekly index": Subject(
+        ("daily_prices", "indicators", "weekly_index"),
+        weeks_of_prices,
+        {"gold.weekly_index": weekly_index},
     ),
     "shops": Subject(("retail",), listings, {f"gold.{name}": shop_table(f"gold.{name}") for name in SHOP}),
     "posts": Subject(("sentiment",), posts, {"gold.sentiment": sentiment}),

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.query import run_contract_sql
+from lakehouse.io.reference_tables import reference_tables
 from lakehouse.paths import view_name
 from lakehouse.reference import province_timezone
 from lakehouse.supply.route_time import (
@@ -22,7 +23,6 @@ from lakehouse.supply.route_time import (
     traffic_share,
     weather_share,
 )
-from streaming_jobs.gold.contract_sql import reference_tables
 from tests.support.gold.subject import Row, Tables
 from tests.support.gold.supply_chain import FIRST, simulate
 from tests.support.recomputed_gold import grouped

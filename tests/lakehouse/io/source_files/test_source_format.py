@@ -59,6 +59,9 @@ def test_unknown_file_names_the_known_formats(tmp_path: Path, text: str, message
     assert isinstance(actual, Unmatched) and message in actual.reason
 
 
+MONTH_END = {"as": "time", "format": "%Y-%m-%d", "end_of": "month", "lag_days": 1}
+
+
 @pytest.mark.parametrize(
     ("rule", "text", "value"),
     [
@@ -72,6 +75,9 @@ def test_unknown_file_names_the_known_formats(tmp_path: Path, text: str, message
         ({"as": "integer"}, "1", 1),
         ({"as": "integer"}, "1.5", 1.5),
         ({}, "007", "007"),
+        (MONTH_END, "2024-12-03", "2025-01-02T00:00:00+07:00"),
+        ({"as": "time", "format": "%d/%m/%Y", "lag_days": 3}, "03/12/2024", "2024-12-06T00:00:00+07:00"),
+        (MONTH_END, "December", "December"),
     ],
 )
 def test_cell_becomes_a_value_and_text_that_is_no_number_stays_text(rule: dict, text: str, value: object):
@@ -86,6 +92,7 @@ def test_cell_becomes_a_value_and_text_that_is_no_number_stays_text(rule: dict, 
         ({"fields": {"prise": {"column": "price"}}}, "not a payload field"),
         ({"fields": {"price": {"column": "preis"}}}, "not in the header"),
         ({"fields": {"price": {}}}, "exactly one of"),
+        ({"fields": {"price": {"column": "price", "lag_days": 1}}}, "are for a time"),
         ({"surplus": 1}, "Extra inputs"),
     ],
 )
@@ -346,3 +353,28 @@ def test_own_format_takes_the_place_of_the_one_of_its_name_as_soon_as_it_is_ther
     assert formats()["price_long"].header[0] == "No"
     assert source_formats().files["price_long"] == sources / "price_long.yml"
     assert isinstance(format_of(tmp_path / "x.csv"), Unmatched)
+
+
+def test_sheet_of_bps_is_a_figure_of_the_week_that_ends_with_its_sunday(tmp_path: Path):
+    """July 2025 has Sundays from the 6th on; its contributions are not read, for they are a selection."""
+    sheet = tmp_path / "iph.csv"
+    header = "Bulan,Minggu ke-,Kab/Kota,Indikator Perubahan Harga (%),Komoditas Andil Perubahan Harga"
+    sheet.write_text(
+        f"{header},Komoditas Fluktuasi Harga Tertinggi,Fluktuasi Harga\n"
+        'Juli 2025,M2,Kota Bandung,"3,06",BERAS(0.5);CABAI(0.3),CABAI RAWIT,"0,17"\n'
+        "Juli 2025,M5,Jawa Barat,-0.4,,,\n"
+    )
+    source = format_of(sheet)
+    assert isinstance(source, SourceFormat) and source.name == "bps_weekly_index"
+    first, second, third, _ = (row.payload for row in FileEvents(sheet, source).rows())
+    assert first == {
+        "indicator": "iph-kota-bandung",
+        "period": "2025-07-13",
+        "value": 3.06,
+        "unit": "percent",
+        "source": "bps",
+        "released_at": "2025-07-14T00:00:00+07:00",
+        "event_time": "2025-07-14T00:00:00+07:00",
+    }
+    assert second and (second["indicator"], second["value"]) == ("iph-fluctuation-kota-bandung", 0.17)
+    assert third and third["period"] == "Juli 2025 M5", "there is no fifth Sunday: it is quarantined"

@@ -162,3 +162,24 @@ def test_optional_columns_of_a_wide_file_are_no_regions(tmp_path: Path, header: 
     rows = events_of(tmp_path / "Beras.csv", f"{header}\n{','.join(cells)}\n", wide)
     assert sorted(row["market_id"] for row in rows) == ["PROV-11", "PROV-51"]
     assert FileEvents(tmp_path / "Beras.csv", wide).count() == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "suggested"),
+    [
+        ("Cabai Rawit Merahh", "cabai-rawit-merah"),
+        ("Cabai Rawit Hijau", None),
+        ("Bawang Merah Segarr", None),
+        ("Beras Premium II", None),
+        ("Telur Ayam Kampung", None),
+        ("Gula Pasir Kita", "gula-konsumsi"),
+        ("Minyak Goreng Kemasan Premium", None),
+        ("Daging Sapii", "daging-sapi"),
+        ("Daging Kerbau Beku (Lokal)", None),
+    ],
+)
+def test_name_with_another_colour_grade_or_cut_is_no_spelling(name: str, suggested: str | None):
+    names = UnknownNames()
+    names.note("price", {"region": "Bali", "market_id": "PROV-51", "commodity": name, "price": 1.0})
+    aliases = re.findall(r"id: ([\w-]+), aliases:", names.yaml())
+    assert aliases == ([suggested] if suggested else [])

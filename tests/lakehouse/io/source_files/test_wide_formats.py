@@ -134,3 +134,29 @@ def test_every_month_and_every_day_has_an_indonesian_name():
         f"2024-01-{n:02}" for n in range(1, 8)
     ]
     assert read.value("Kliwon 1 1 2024") == "Kliwon 1 1 2024"
+
+
+def test_dates_of_several_patterns_and_prices_in_thousands_are_read(sources: Path, tmp_path: Path):
+    text = BY_DATE.replace('"%d/ %m/ %Y"', '["%d %b %Y", "%d/%m/%y"]').replace(
+        'thousands: ","', 'decimal: ",", factor: 1000'
+    )
+    (sources / "mine.yml").write_text(text)
+    file = tmp_path / "Bali.csv"
+    file.write_text('No,Komoditas (Rp),30 Des 2022,02/01/23\n1,Beras,"12,5",-\n2,Gula,"14,25",15\n')
+    known = format_of(file)
+    assert isinstance(known, SourceFormat) and known.name == "mine"
+    payloads = [row.payload for row in FileEvents(file, known).ordered() if row.payload]
+    assert [(each["commodity"], each["price"], str(each["event_time"])[:10]) for each in payloads] == [
+        ("Beras", 12500.0, "2022-12-30"),
+        ("Gula", 14250.0, "2022-12-30"),
+        ("Gula", 15000.0, "2023-01-02"),
+    ]
+    file.write_text("No,Komoditas (Rp),2022.12.30\n1,Beras,1\n")
+    assert isinstance(format_of(file), Unmatched)
+
+
+@pytest.mark.parametrize("patterns", ["[]", '["%d/%m/%Y", rfc3339]'])
+def test_list_of_patterns_holds_patterns_alone(sources: Path, patterns: str):
+    (sources / "mine.yml").write_text(BY_DATE.replace('"%d/ %m/ %Y"', patterns))
+    (fault,) = source_formats().faults.values()
+    assert "a list needs strptime patterns alone" in fault
