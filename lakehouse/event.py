@@ -14,7 +14,7 @@ import orjson
 from lakehouse.contracts.contract import kinds
 from lakehouse.contracts.payload_check import Fault as Fault
 from lakehouse.contracts.payload_check import faults as faults
-from lakehouse.reference import commodity_aliases, matching_key
+from lakehouse.reference import commodity_aliases, family_of, matching_key
 from lakehouse.times import RFC3339 as RFC3339
 from lakehouse.times import parse_time as parse_time
 from lakehouse.times import rfc3339
@@ -80,14 +80,14 @@ class Event:
 def together_of(kind: str, key: str) -> str | None:
     """Events with this text share a Kafka partition; None: those with the same key.
 
-    A price's commodity and what a holder has of a commodity, in any spelling; the symbol of a bar, in upper
-    case; the market of a sensor; all posts. Events that a validator compares are then in order, so verdicts
-    are deterministic.
+    The family of a price's commodity and what a holder has of a commodity, in any spelling; the symbol of a
+    bar, in upper case; the market of a sensor; all posts. Events that a validator compares are then in order,
+    so verdicts are deterministic.
     """
     first, _, rest = key.partition("|")
     match kind:
         case "price":
-            return _commodity_of(key)
+            return (commodity := _commodity_of(key)) and family_of(commodity)
         case "stock":
             return f"{first}|{_commodity_of(key)}" if first else None
         case "bar":

@@ -11,7 +11,7 @@ from ml.evaluation.leakage_checks import ModelChecks
 from ml.evaluation.predictions import NAIVE, Predictions
 from ml.evaluation.scores import ModelScores, scores_by_commodity
 from ml.evaluation.significance import SkillTest, holm, shown
-from ml.models.volatility import MEDIUM, STABLE, VOLATILE, volatility_classes
+from ml.models.volatility import VOLATILE, volatility_classes
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class GateRequirements:
     """What a challenger must reach."""
 
     origins: int = 52  # a year of weeks
-    # By volatility class: least lower bound of the 90 % interval of skill.
-    skill_low: tuple[tuple[str, float], ...] = ((VOLATILE, 0.0), (MEDIUM, 0.0), (STABLE, -0.01))
+    skill_low: float = 0.0  # below the lower bound of the 90 % interval of skill
     p: float = 0.01  # over all commodities
+    own_p: float = 0.05  # of the commodity, corrected for the number of commodities
     coverage_80: tuple[float, float] = (0.75, 0.85)
     wql: float = 0.92  # of conformal naive's, over all commodities or of this one
     own_wql: float = 1.01  # of conformal naive's, of this commodity, when only the pooled one reaches `wql`
@@ -82,11 +82,10 @@ def decide(
         if commodity:
             its_class = volatility.get(commodity, VOLATILE)
             own_wql = _ratio(scores.wql, naive[commodity].wql)
-            faults = _commodity_faults(scores, its_class, own_wql, pooled_wql, requirements)
+            p_holm = corrected[commodity]
+            faults = _commodity_faults(scores, p_holm, own_wql, pooled_wql, requirements)
             reasons = (*model_faults, *faults)
-            decisions[commodity] = Decision(
-                commodity, model, its_class, reasons, scores, corrected[commodity]
-            )
+            decisions[commodity] = Decision(commodity, model, its_class, reasons, scores, p_holm)
     return decisions
 
 
@@ -119,19 +118,18 @@ def _model_faults(
 
 
 def _commodity_faults(
-    scores: ModelScores, volatility: str, own_wql: float, pooled_wql: float, requirements: GateRequirements
+    scores: ModelScores, p_holm: float, own_wql: float, pooled_wql: float, requirements: GateRequirements
 ) -> list[str]:
     """What the model failed for one commodity."""
     faults = []
     if scores.origins < requirements.origins:
         faults.append(f"only {scores.origins} of {requirements.origins} origins for this commodity")
-    least = dict(requirements.skill_low)[volatility]
-    enough = scores.skill_low >= least if volatility == STABLE else scores.skill_low > least
-    if not enough:
-        low = shown(scores.skill_low, "+.1%")
-        faults.append(f"skill may be as low as {low} ({volatility}: {least:+.0%} needed)")
-    least_cover, most_cover = requirements.coverage_80
-    if not least_cover <= scores.coverage_80 <= most_cover:
+    if not scores.skill_low > requirements.skill_low:
+        faults.append(f"skill may be as low as {shown(scores.skill_low, '+.1%')}")
+    if not (scores.t > 0 and p_holm < requirements.own_p):
+        faults.append(f"not significantly better for this commodity (p = {p_holm:.2g} by Holm's correction)")
+    low, high = requirements.coverage_80
+    if not low <= scores.coverage_80 <= high:
         faults.append(f"the 80 % interval covered {shown(scores.coverage_80, '.1%')}")
     pooled_enough = pooled_wql <= requirements.wql and own_wql <= requirements.own_wql
     if not (own_wql <= requirements.wql or pooled_enough):

@@ -1,7 +1,4 @@
-"""Volatility classes of commodities.
-
-How much a price moves in a week decides what a model must show (ml.evaluation.gate).
-"""
+"""Volatility classes of commodities: how much a price moves in a week."""
 
 import numpy as np
 

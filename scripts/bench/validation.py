@@ -18,11 +18,13 @@ from scripts.bench.market_panel import market_panel
 from scripts.bench.price_faults import (
     DETECTABLE_KINDS,
     GROSS_KINDS,
+    LEAST_CHANGE,
     PriceFault,
     Prices,
     Score,
     alarms,
     inject,
+    island_shock,
     jabar,
     national_shock,
     panel_harga,
@@ -44,6 +46,8 @@ SINGLE_RATE = 0.02  # three series only
 GROSS_RATE = 0.001
 LEVELS_PER_SERIES = 0.1
 TEST_SHARE = 0.2
+EXCHANGED = ("cabai-rawit-merah", "cabai-merah-keriting")  # columns of a price list that lie side by side
+EXCHANGE_DAYS = 9
 SINGLE_KINDS = ("spike", "unit", "shift", "ramp")  # faults of a series without neighbours
 GOALS = {
     "panel_harga.false_alarms_per_1000": 0.1,
@@ -52,6 +56,7 @@ GOALS = {
     "found.unit": 1.0,
     "longest_refusal_of_a_level_days": 3,
     "shared_shock_refused_after_close_pct": 0.0,
+    "exchanged_columns_found": 0.8,
 }
 Figures = dict[str, float]
 
@@ -103,7 +108,8 @@ def measure(seeds: tuple[int, ...] = SEEDS) -> dict[str, Any]:
             **_run_seeds(measure_lasting, trial, seeds[:2]),
         }
         if name == "panel_harga":
-            figures[name] |= _run_seeds(measure_shock, trial, seeds[:2])
+            for measure_part in (measure_shock, measure_island_shock, measure_exchange):
+                figures[name] |= _run_seeds(measure_part, trial, seeds[:2])
             seed_policy = Trial.of(trial.prices, {**knobs, "policy": "seed"})
             figures[name]["seed_policy"] = _run_seeds(
                 measure_faults, seed_policy, seeds[:1], HEADLINE_RATE, kinds
@@ -153,6 +159,33 @@ def measure_shock(trial: Trial, seed: int) -> Figures:
     return _shock_figures(trial.replay(idr), opening & np.isfinite(idr), within & np.isfinite(idr))
 
 
+def measure_island_shock(trial: Trial, seed: int) -> Figures:
+    """A move of each commodity in an island group, for some days: percent of its prices refused."""
+    idr, within = island_shock(trial.prices, trial.first, trial.stop, seed)
+    outcome = trial.replay(idr)
+    return {
+        "island_shock_refused_after_close_pct": 100 * float(outcome.closed[within].mean()),
+        "island_shock_never_released_pct": 100 * float(outcome.final[within].mean()),
+    }
+
+
+def measure_exchange(trial: Trial, seed: int) -> Figures:
+    """Columns of two siblings exchanged on single days, in all series: share of the reports found.
+
+    A pair of prices counts where they are LEAST_CHANGE apart, and is found when either of them is refused.
+    """
+    random = np.random.default_rng(seed)
+    days = random.choice(np.arange(trial.first + 1, trial.stop - 3), EXCHANGE_DAYS, replace=False)
+    left, right = (trial.prices.commodities.index(name) for name in EXCHANGED)
+    clean = trial.prices.idr
+    idr = clean.copy()
+    idr[days, left], idr[days, right] = clean[days, right], clean[days, left]
+    closed = trial.replay(idr).closed
+    refused = closed[days, left] | closed[days, right]
+    apart = np.abs(np.log(clean[days, left] / clean[days, right])) >= np.log(LEAST_CHANGE)
+    return {"exchanged_columns_found": float(refused[apart].mean()), "exchanged_reports": float(apart.sum())}
+
+
 def _shock_figures(outcome: Outcome, opening: np.ndarray, within: np.ndarray) -> Figures:
     return {
         "shared_shock_refused_on_arrival_pct": 100 * float(outcome.on_arrival[opening].mean()),
@@ -190,6 +223,7 @@ def _measure_markets(seed: int, knobs: Mapping[str, object]) -> Figures:
     return {
         **measure_faults(trial, seed, GROSS_RATE, GROSS_KINDS),
         **measure_lasting(trial, seed),
+        **measure_exchange(trial, seed),
         **_shock_figures(trial.replay(panel.prices.idr), within, within),
         "series_days": float(np.isfinite(panel.prices.idr[trial.first :]).sum()),
     }

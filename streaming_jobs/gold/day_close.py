@@ -15,6 +15,7 @@ from lakehouse.event import Event
 from lakehouse.io.kafka import NotAcknowledged, publish
 from lakehouse.io.query import run_sql
 from lakehouse.io.signing_keys import signing_keys
+from lakehouse.reference import siblings
 from lakehouse.times import rfc3339
 from lakehouse.validation.prices.day_close import (
     DECIDED_BY,
@@ -32,14 +33,15 @@ VERDICTS = "silver.price_verdicts"
 REVIEWS = "gold.reviews"
 # Days that are read in one query.
 SPAN_DAYS = 90
-# Undecided prices refused as outliers, with their market day. A day is closed once a price of the commodity
-# has been judged on a later one. `through`: the newest day that can matter for it; `closed`: the newest
-# closed one of them; `later`: how many days after its own the series reports, as a level may last.
+# Undecided prices refused as outliers or for a sibling's level, with their market day. A day is closed once a
+# price of the commodity has been judged on a later one. `through`: the newest day that can matter for it;
+# `closed`: the newest closed one of them; `later`: how many days after its own the series reports, as a level
+# may last.
 OPEN_SQL = """
   with open as (
     select event_id, topic, "partition", "offset", generation, quarantined_at from quarantine
-    where kind = 'price'
-      and list_has_any(list_transform(reasons, lambda r: r.rule), ['outlier_residual', 'outlier_geographic'])
+    where kind = 'price' and list_has_any(
+      list_transform(reasons, lambda r: r.rule), ['outlier_residual', 'outlier_geographic', 'sibling_price'])
   ), ends as (select commodity, channel, max(market_date) as newest from verdicts group by all
   ), candidates as (
     select o.*, v.commodity, v.channel, v.provider, v.market_id, v.region_code, v.market_date,
@@ -63,12 +65,14 @@ OPEN_SQL = """
     and w.market_date > c.market_date and w.market_date <= c.through
   group by all order by c.market_date, c.event_id
 """
-# Reports up to the newest day that matters: the newest price of each series and day, and every refused price.
+# Reports up to the newest day that matters, of siblings too: the newest price of each series and day, and
+# every refused price.
 REPORTED_SQL = """
   select {columns} from verdicts
-  where commodity = $commodity and channel = $channel and market_date between $since and $through
+  where list_contains($commodities, commodity) and channel = $channel
+    and market_date between $since and $through
   qualify outcome = 'quarantine' or row_number() over (
-    partition by provider, market_id, region_code, market_date
+    partition by commodity, provider, market_id, region_code, market_date
     order by unit_power <> 0, event_time desc, event_id desc, ingested_at desc) = 1
 """
 
@@ -107,7 +111,6 @@ class DayClose(VersionJob):
         return ()
 
     def _decisions(self, verdicts: Any, rows: Sequence[Mapping[str, Any]]) -> list[Event]:
-        by_event = {row["event_id"]: row for row in rows}
         spans: dict[tuple[str, str, int], list[Mapping[str, Any]]] = {}
         for row in rows:
             span = row["market_date"].toordinal() // SPAN_DAYS
@@ -115,6 +118,7 @@ class DayClose(VersionJob):
         decisions = []
         for (commodity, channel, _), own in sorted(spans.items()):
             days = {row["market_date"] for row in own}
+            by_event = {row["event_id"]: row for row in own}
             prices = reported(verdicts, commodity, channel, min(days), max(row["through"] for row in own))
             for release in releases(prices, days, self._thresholds):
                 if release.event_id in by_event:
@@ -130,7 +134,7 @@ def _state(row: Mapping[str, Any]) -> tuple[Any, ...]:
 def reported(verdicts: Any, commodity: str, channel: str, day: date, through: date) -> pa.Table:
     """Rows of silver.price_verdicts, an Arrow dataset, that decide about the closed days from `day` on."""
     parameters = {
-        "commodity": commodity,
+        "commodities": [commodity, *siblings(commodity)],
         "channel": channel,
         "through": through,
         "since": day - timedelta(days=LOOK_BACK_DAYS),

@@ -110,8 +110,9 @@ def test_series_key_follows_from_kind_and_payload(kind: str, payload: object, ke
 @pytest.mark.parametrize(
     ("kind", "key", "together"),
     [
-        ("price", "M|Cabe RAWIT", "cabai-rawit-merah"),
-        ("price", "N|cabai-rawit-merah", "cabai-rawit-merah"),
+        ("price", "M|Cabe RAWIT", "cabai"),
+        ("price", "N|cabai-merah-besar", "cabai"),
+        ("price", "M|Gula Pasir", "gula-konsumsi"),
         ("price", "M|unobtainium", "unobtainium"),
         ("price", "M|", None),
         ("stock", "G|Cabe RAWIT", "G|cabai-rawit-merah"),
@@ -119,5 +120,7 @@ def test_series_key_follows_from_kind_and_payload(kind: str, payload: object, ke
         ("listing", "12", None),
     ],
 )
-def test_all_spellings_of_a_commodity_share_a_partition(kind: str, key: str, together: str | None):
+def test_all_spellings_of_a_commodity_and_its_siblings_share_a_partition(
+    kind: str, key: str, together: str | None
+):
     assert Event(kind, key, b"", "e", "test:1", datetime.now(UTC)).together == together

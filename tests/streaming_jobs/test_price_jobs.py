@@ -196,6 +196,30 @@ def test_isolated_error_is_not_released(lake: PriceValidator, monkeypatch: pytes
     DayClose().refresh()
 
 
+def test_exchanged_columns_stay_and_a_step_to_the_level_of_a_sibling_is_released(
+    lake: PriceValidator, monkeypatch: pytest.MonkeyPatch
+):
+    sent: list[str] = []
+    monkeypatch.setattr(
+        day_close, "acknowledged", lambda events: sent.extend(event.key for event in events) or True
+    )
+    names = ("cabai-rawit-merah", "cabai-merah-keriting")
+
+    def prices(day: int, *levels: float) -> list[dict]:
+        rows = zip(names, levels, strict=True)
+        return [row(day, "32", level + 1_200 * (day % 2), 0, name) for name, level in rows]
+
+    batch(lake, [price for day in range(DAYS) for price in prices(day, 60_000.0, 48_000.0)], 1)
+    exchanged = prices(DAYS, 48_000.0, 60_000.0)
+    # One partition after the other: the sibling of the first is not there yet.
+    refused = [*batch(lake, exchanged[:1], 2), *batch(lake, exchanged[1:], 3)]
+    alone = batch(lake, prices(DAYS + 1, 48_000.0, 48_000.0), 4)
+    assert [price_row["reasons"][0]["rule"] for price_row in refused + alone] == ["sibling_price"] * 3
+    batch(lake, prices(DAYS + 2, 60_000.0, 48_000.0), 5)
+    DayClose().refresh()
+    assert sent == [alone[0]["event_id"]]
+
+
 def test_level_that_lasts_is_released_with_its_third_report(
     lake: PriceValidator, monkeypatch: pytest.MonkeyPatch
 ):

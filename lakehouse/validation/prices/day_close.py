@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.arrow import ordered
-from lakehouse.reference import island
+from lakehouse.reference import island, siblings
 from lakehouse.validation import Flags
+from lakehouse.validation.prices.siblings import lies_at
 from lakehouse.validation.prices.thin_sample import USUAL_DAYS, thin_sample
 from lakehouse.validation.prices.thresholds import Thresholds
 from lakehouse.validation.prices.verdict_rows import COPIED_COLUMNS
@@ -36,6 +37,8 @@ NEEDED = (
     "score_r",
     "confirmed",
     "score_g",
+    "sibling",
+    "sibling_idr",
     "unit_power",
     "source_mismatch",
     "outside_band",
@@ -54,17 +57,21 @@ class Release:
 
 
 def releases(verdicts: pa.Table, days: Collection[date], thresholds: Thresholds) -> list[Release]:
-    """Prices of closed days to release: refused by score_r or score_g alone, and one of these holds.
+    """Prices of closed days to release: refused by scores or for a sibling's level, and one of these holds.
 
+    - No exchange: only the level of a sibling spoke against it, and the sibling did not take its level.
     - Common shock: enough peers moved alike, see `_shared`.
     - Thin sample: the day's sample is thin, and no score exceeds `thin_limit` times its limit.
     - Lasting level: it holds on `level_days` days with a report of the series in a row, its own among them.
 
-    `verdicts`: rows of silver.price_verdicts of `days`, of the LOOK_BACK_DAYS before and of days up to
-    FOLLOW_DAYS after, refused ones included: what was refused is a reported move too. Only the last reason
-    reads days after the price's own.
+    Of two siblings that exchanged their levels on that day nothing is released, however many reporters show
+    it: their columns were exchanged.
+
+    `verdicts`: rows of silver.price_verdicts, siblings included, of `days`, of the LOOK_BACK_DAYS before and
+    of days up to FOLLOW_DAYS after, refused ones included: what was refused is a reported move too. Only the
+    last reason reads days after the price's own.
     """
-    return _chosen(verdicts, days, thresholds, (_shared, _thin, _lasting))
+    return _chosen(verdicts, days, thresholds, (_not_exchanged, _shared, _thin, _lasting))
 
 
 def lasting_levels(verdicts: pa.Table, days: Collection[date], thresholds: Thresholds) -> list[Release]:
@@ -76,9 +83,11 @@ def _chosen(
     verdicts: pa.Table, days: Collection[date], thresholds: Thresholds, reasons: Sequence["Reason"]
 ) -> list[Release]:
     rows = verdicts.select(NEEDED)
-    on_days = pc.field("market_date").isin(pa.array(sorted(days), pa.date32()))
-    refused = rows.filter(on_days & (pc.field("outcome") == "quarantine")).to_pylist()
+    of_days = rows.filter(pc.field("market_date").isin(pa.array(sorted(days), pa.date32())))
+    refused = of_days.filter(pc.field("outcome") == "quarantine").to_pylist()
     by_event = {row["event_id"]: row for row in refused if _by_outlier_only(row, thresholds)}
+    exchanged = _exchanged(of_days, by_event.values())
+    by_event = {event: row for event, row in by_event.items() if event not in exchanged}
     chosen: list[Release] = []
     for commodity, channel in sorted({(row["commodity"], row["channel"]) for row in by_event.values()}):
         reported = Reported.of(
@@ -96,10 +105,39 @@ def _by_outlier_only(row: Mapping[str, Any], thresholds: Thresholds) -> bool:
     other = row["unit_power"] or row["source_mismatch"] or row["outside_band"]
     return (
         row["policy"] == "calibrated"
-        and _strength(row, thresholds) > 1
+        and (_strength(row, thresholds) > 1 or row["sibling_idr"] is not None)
         and not other
         and row["last_price_idr"] is not None
     )
+
+
+def _exchanged(of_days: pa.Table, refused: Collection[Mapping[str, Any]]) -> set[str]:
+    """Refused prices that lie at a sibling's last price, while that lies at theirs on the same day.
+
+    `of_days`: all verdicts of these days. Of several prices of a sibling the newest counts.
+    """
+    names = pa.array(sorted({other for row in refused for other in siblings(row["commodity"])}), pa.string())
+    rows = ordered(of_days.filter(pc.field("commodity").isin(names)), "event_time", "event_id", "ingested_at")
+    newest = {(row["commodity"], *_report(row)): row for row in rows.to_pylist()}
+    pairs = (
+        (row, other)
+        for row in refused
+        for name in siblings(row["commodity"])
+        if (other := newest.get((name, *_report(row)))) and other["last_price_idr"] is not None
+    )
+    return {row["event_id"] for row, other in pairs if _took_each_others_level(row, other)}
+
+
+def _report(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Reporter and day of a price."""
+    return tuple(row[name] for name in (*SERIES, "channel", "market_date"))
+
+
+def _took_each_others_level(row: Mapping[str, Any], sibling: Mapping[str, Any]) -> bool:
+    now, before, there, there_before = (
+        np.log(price[name]) for price in (row, sibling) for name in ("price_idr", "last_price_idr")
+    )
+    return bool(lies_at(now, before, there_before) and lies_at(there, there_before, before))
 
 
 def _strength(row: Mapping[str, Any], thresholds: Thresholds) -> float:
@@ -227,6 +265,14 @@ class _Peers:
 
 
 Reason = Callable[[Mapping[str, Any], Reported, Thresholds], str | None]
+
+
+def _not_exchanged(row: Mapping[str, Any], reported: Reported, thresholds: Thresholds) -> str | None:
+    """Why a price at a sibling's level is its own: no score speaks against it, and they did not exchange."""
+    if _strength(row, thresholds) > 1:
+        return None
+    sibling = f"the level of {row['sibling']}, {row['sibling_idr']:,.0f} rupiah"
+    return f"no columns exchanged: it came near {sibling}, which did not take its own level"
 
 
 def _shared(row: Mapping[str, Any], reported: Reported, thresholds: Thresholds) -> str | None:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from lakehouse.reference import Commodity
 from lakehouse.validation.prices import isolation_forest
+from lakehouse.validation.prices.siblings import NO_SIBLINGS, SiblingLevels
 from lakehouse.validation.prices.statistics import LEVEL_DAYS, OF_WINDOW, friday_before, weekday
 from lakehouse.validation.prices.thresholds import Thresholds
 from lakehouse.validation.windows import Floats, Ints
@@ -49,13 +50,14 @@ def score(
     thresholds: Thresholds,
     commodity: Commodity,
     ai: bool = False,
+    siblings: SiblingLevels = NO_SIBLINGS,
 ) -> Scores:
     """Columns of silver.price_verdicts that follow from the price, one entry a row.
 
     `prices`: rupiah, finite and above 0. `day`: epoch day of all rows, or of each. `of`: statistics of each
     row's series (`statistics.NUMBERS`). `commodity`: its daily volatility is used until a series has its own.
-    `ai`: evaluate the isolation forest for all rows, not
-    only where its vote decides.
+    `ai`: evaluate the isolation forest for all rows, not only where its vote decides. `siblings`: their
+    levels, an entry a row.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         days: Ints = np.asarray(day)
@@ -76,6 +78,7 @@ def score(
         }
         scores |= _votes(given)
         scores |= _calibrated(given, warm & ~carried)
+        scores |= _siblings(given, siblings, scores["confirmed"])
         scores |= _unit_error(given, commodity.daily_volatility)
         scores |= _sources(given, thresholds.tolerance_of(commodity.id))
         scores |= _plausibility(given)
@@ -137,6 +140,15 @@ def _calibrated(given: _Prices, judged: Flags) -> Scores:
         "confirmed": judged & (led_away | ~np.isfinite(away)),
         "score_g": np.where(judged, score_g, np.nan),
     }
+
+
+def _siblings(given: _Prices, siblings: SiblingLevels, judged: Flags) -> Scores:
+    """The sibling at whose level the price lies instead of its own, and that level in rupiah.
+
+    As for score_r the move must lead away from the level of the last week.
+    """
+    names, levels = siblings.nearest(given.log, np.where(judged, given.of["last_log"], np.nan))
+    return {"sibling": names, "sibling_idr": np.round(np.exp(levels), 4)}
 
 
 def _unit_error(given: _Prices, volatility: float) -> Scores:

@@ -54,7 +54,7 @@ def check_price(
 
     `rows`: rows of gold.series_stats (dicts; dates as date, missing as None) of this commodity and channel,
     all of them or at least those of `market_id`; none at all is fine: every validator then abstains.
-    `commodity`: id of the reference list.
+    `commodity`: id of the reference list. Levels of its siblings are not compared.
     `market_date`: the price's day in the market's zone. `knobs`: settings().rule_values(). Pure: it
     writes nothing. The table describes the day after the newest closing; for another day its windows are as
     old as the table.

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-# Changes with any formula of statistics, scores or isolation_forest.
-FORMULAS = "prices-2"
+# Changes with any formula of statistics, scores, siblings or isolation_forest.
+FORMULAS = "prices-3"
 
 
 @dataclass(frozen=True)

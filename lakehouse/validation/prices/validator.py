@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.contracts.contract import contracts, rule_set
-from lakehouse.reference import commodities
+from lakehouse.reference import commodities, family_of, siblings
 from lakehouse.validation import Flags, Judgement, ValidatorState
 from lakehouse.validation.in_order import table_of, tuples_of
 from lakehouse.validation.prices.closings import ClosingPanel
@@ -104,10 +104,16 @@ class PriceValidator(PriceClosings):
         parts: list[tuple[Ints, Scores]] = []
         evidence: dict[int, PriceEvidence] = {}
         landing = passed | released
-        for key, numbers in batch.by_panel():
+        for key, numbers in batch.in_order(self.thresholds.allowed_lateness_days):
+            commodity, channel = key
             walk = PanelWalk(
                 self.panel(*key),
-                commodities()[key[0]],
+                {
+                    name: self.panels[name, channel]
+                    for name in siblings(commodity)
+                    if (name, channel) in self.panels
+                },
+                commodities()[commodity],
                 self.thresholds,
                 self.rules,
                 batch.prices(numbers),
@@ -175,6 +181,9 @@ class _Batch:
         usable = np.flatnonzero((identity >= 0) & there & np.isfinite(self._price) & (self._price > 0))
         self._panel = panel_of[identity[usable]]
         self._usable = usable
+        families = [(family_of(commodity), channel) for commodity, channel in self._keys]
+        order = {family: nth for nth, family in enumerate(dict.fromkeys(families))}
+        self._family = np.array([order[family] for family in families], dtype=np.int64)
 
     def by_panel(self) -> Iterator[tuple[tuple[str, str], npt.NDArray[np.int64]]]:
         """(commodity, channel) and its usable rows in order of arrival, of each panel with such rows."""
@@ -183,11 +192,38 @@ class _Batch:
             if len(rows):
                 yield key, rows
 
+    def in_order(self, lateness_days: int) -> Iterator[tuple[tuple[str, str], npt.NDArray[np.int64]]]:
+        """`by_panel`, in parts: no price of a part can read the price of a sibling in the same part."""
+        for family in range(int(self._family.max(initial=-1)) + 1):
+            of_family = np.flatnonzero(self._family[self._panel] == family)
+            panels, days = self._panel[of_family], self._day[self._usable[of_family]]
+            for part in np.split(np.arange(len(of_family)), cuts(days, panels, lateness_days)):
+                for panel in np.unique(panels[part]).tolist():
+                    yield self._keys[panel], self._usable[of_family[part[panels[part] == panel]]]
+
     def prices(self, rows: npt.NDArray[np.int64]) -> PriceRows:
         """Rows of one panel."""
         return PriceRows(
             self._day[rows], self._column[rows], self._price[rows], self._time[rows], self._ids[rows]
         )
+
+
+def cuts(days: Ints, panels: Ints, lateness_days: int) -> list[int]:
+    """Rows, in order of arrival, before which a part ends: else one could read one of another panel in it."""
+    if not len(days) or np.ptp(days) <= lateness_days or (panels == panels[0]).all():
+        return []
+    ends = []
+    # Panel -> its first and last day in the part.
+    spans: dict[int, tuple[int, int]] = {}
+    starts = np.flatnonzero(np.append(True, (np.diff(days) != 0) | (np.diff(panels) != 0)))
+    for row, day, panel in zip(starts.tolist(), days[starts].tolist(), panels[starts].tolist(), strict=True):
+        others = [span for other, span in spans.items() if other != panel]
+        if any(first < day - lateness_days or day < last - lateness_days for first, last in others):
+            ends.append(row)
+            spans = {}
+        first, last = spans.get(panel, (day, day))
+        spans[panel] = min(first, day), max(last, day)
+    return ends
 
 
 def _floats(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:

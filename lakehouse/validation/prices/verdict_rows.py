@@ -41,6 +41,8 @@ SHOWN_COLUMNS = (
     "hampel",
     "score_r",
     "score_g",
+    "sibling",
+    "sibling_idr",
     "forest_score",
     "source_gap",
     "source_tolerance",

@@ -1,6 +1,6 @@
 """Verdicts on the prices of one panel in order of arrival, many at once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from lakehouse.validation.prices.closings import ClosingPanel, Objects, Replaced
 from lakehouse.validation.prices.evidence import PriceEvidence, price_evidence
 from lakehouse.validation.prices.rules import PriceRules
 from lakehouse.validation.prices.scores import score
+from lakehouse.validation.prices.siblings import sibling_levels
 from lakehouse.validation.prices.source_votes import Votes
 from lakehouse.validation.prices.statistics import NUMBERS, statistics_of_days
 from lakehouse.validation.prices.thresholds import Thresholds
@@ -70,10 +71,12 @@ class PanelWalk:
     A price is compared with the accepted prices of earlier market days that arrived before it. To judge many
     at once, all prices are assumed to pass; those that were compared with a refused price are judged again.
 
-    `landing`: may be accepted. `released`: is accepted whatever rules it violates.
+    `siblings`: panels of siblings by commodity. `landing`: may be accepted. `released`: is accepted whatever
+    rules it violates.
     """
 
     panel: ClosingPanel
+    siblings: Mapping[str, ClosingPanel]
     commodity: Commodity
     thresholds: Thresholds
     rules: PriceRules
@@ -156,12 +159,14 @@ class PanelWalk:
 
     def _scored(self, rows: slice, of_row: Floats) -> tuple[dict[str, npt.NDArray[Any]], Flags]:
         """Columns of silver.price_verdicts and flags of rules; which prices violate an error rule."""
+        days = self.prices.days[rows]
         scores = score(
             self.prices.prices[rows],
-            self.prices.days[rows],
+            days,
             dict(zip(NUMBERS, of_row, strict=True)),
             self.thresholds,
             self.commodity,
+            siblings=sibling_levels(self.panel, self.siblings, days, self.prices.columns[rows]),
         )
         flags = self.rules.violated(scores)
         stopped = self.rules.refused(flags)

@@ -211,6 +211,38 @@ def test_two_of_three_markets_confirm_a_third_of_their_province():
     assert len(market.close(DAYS)) == 3
 
 
+CHILLIES = {"cabai-rawit-merah": 60_000.0, "cabai-merah-keriting": 48_000.0}
+
+
+def chillies(day: int, codes: tuple[str, ...], *moved: str, exchanged: bool = False) -> list[dict]:
+    """Prices of two chillies; `moved`: these lie at the level of the other."""
+    level = dict(zip(CHILLIES, reversed(CHILLIES.values()), strict=True))
+    return [
+        row(day, code, (level if exchanged or name in moved else CHILLIES)[name] + 1_200 * (day % 2), 0, name)
+        for name in CHILLIES
+        for code in codes
+    ]
+
+
+@pytest.mark.parametrize("codes", [("32",), PROVINCES])
+def test_exchanged_columns_stay_however_many_reporters_show_them(codes: tuple[str, ...]):
+    market = Market()
+    market.day([price for day in range(DAYS) for price in chillies(day, codes)])
+    for day in range(DAYS, DAYS + 3):
+        assert len(market.day(chillies(day, codes, exchanged=True))) == 2 * len(codes)
+    assert not market.close(DAYS, DAYS + 1, DAYS + 2)
+    assert not market.day(chillies(DAYS + 3, codes))
+
+
+def test_price_that_reaches_the_level_of_a_sibling_which_stays_is_released_at_the_close():
+    market = Market()
+    market.day([price for day in range(DAYS) for price in chillies(day, ("32",))])
+    refused = market.day(chillies(DAYS, ("32",), "cabai-rawit-merah"))
+    reasons = market.close(DAYS)
+    assert list(reasons) == refused and len(refused) == 1
+    assert "the level of cabai-merah-keriting, 48,000 rupiah" in reasons[refused[0]]
+
+
 def provinces(day: int, prices: dict[str, float], absent: tuple[str, ...] = ()) -> list[dict]:
     return [
         row(day, code, prices.get(code, 30_010.0 + 40 * ((day + int(code)) % 4)))

@@ -14,19 +14,41 @@ from lakehouse.contracts.contract import contracts
 from lakehouse.contracts.history_rules import history_rules
 from lakehouse.validation.prices.validator import PriceValidator
 from tests.support.plugins.examples import WITHOUT_SHRINKING, examples
-from tests.support.price_rows import CODES, judge, knobs, numbered, row, table, verdicts, walk
+from tests.support.price_rows import CODES, START, judge, knobs, numbered, row, table, verdicts, walk
 
 DAYS = 50
 POLICIES = ("calibrated", "seed")
 
 
 def two_sources(seed: int) -> list[dict]:
-    """Two commodities, one of them with a second source from day 5 on; day by day."""
-    rows = walk(DAYS, seed) + walk(DAYS, seed + 1, CODES[:3], commodity="gula-konsumsi")
+    """Two commodities, one of them with a second source from day 5 on, and two siblings that exchange levels.
+
+    Day by day.
+    """
+    rows = (
+        exchanging_siblings(seed)
+        + walk(DAYS, seed)
+        + walk(DAYS, seed + 1, CODES[:3], commodity="gula-konsumsi")
+    )
     rows += [
         price for price in walk(DAYS, seed + 2, CODES[:4], provider="pihps") if price["market_date"].day > 5
     ]
     return numbered(sorted(rows, key=lambda price: price["market_date"]))
+
+
+def exchanging_siblings(seed: int) -> list[dict]:
+    """Two chillies, one of them a third above the other; on some days they exchange their prices."""
+    random = np.random.default_rng(seed)
+    names = ("cabai-rawit-merah", "cabai-merah-keriting")
+    walks = {name: walk(DAYS, seed + nth, CODES[:4], commodity=name) for nth, name in enumerate(names)}
+    places = {name: {(p["market_date"], p["region_code"]): p for p in rows} for name, rows in walks.items()}
+    days = random.choice(np.arange(35, DAYS), 5, replace=False).tolist()
+    for price in walks[names[0]]:
+        price["price_idr"] = round(price["price_idr"] * 1.33, -1)
+        other = places[names[1]].get((price["market_date"], price["region_code"]))
+        if other and (price["market_date"] - START).days in days:
+            price["price_idr"], other["price_idr"] = other["price_idr"], price["price_idr"]
+    return [price for rows in walks.values() for price in rows]
 
 
 def whole(rows: list[dict], **changes: object) -> dict[str, dict]:
@@ -120,7 +142,7 @@ def test_rules_in_sql_flag_the_same_rows_as_the_validator(policy: str):
             seen.add(rule.name)
             assert judgement.message(rule.name, int(np.flatnonzero(flags)[0]))
     own = {
-        "calibrated": {"outlier_residual", "outlier_geographic", "near_outlier"},
+        "calibrated": {"sibling_price", "outlier_residual", "outlier_geographic", "near_outlier"},
         "seed": {"seed_votes", "source_mismatch"},
     }
     assert seen >= own[policy] | {

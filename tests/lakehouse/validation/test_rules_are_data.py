@@ -85,9 +85,14 @@ def sensors() -> list[dict[str, Any]]:
 
 
 def prices() -> list[dict[str, Any]]:
-    """Random walks, partly from two sources, a price that never moves, and prices far off on the last day."""
+    """Random walks, partly from two sources, a price that never moves, and prices far off on the last day.
+
+    On that day two chillies exchange their levels.
+    """
     rows = walk(DAYS, 5) + walk(DAYS, 8, CODES[:4], provider="pihps")
     rows += [row(day, "51", 35_000.0) for day in range(DAYS)]
+    chillies = {"cabai-rawit-merah": 60_000.0, "cabai-merah-keriting": 48_000.0}
+    rows += [row(day, "51", price, 0, name) for day in range(DAYS) for name, price in chillies.items()]
     rows = sorted(rows, key=lambda price: price["market_date"])
     last = [
         row(DAYS, "11", 60_000.0),
@@ -95,7 +100,8 @@ def prices() -> list[dict[str, Any]]:
         row(DAYS, "31", 900_000.0),
         row(DAYS, "99", 90_000.0, market_id="M-NEW"),
     ]
-    return rows + last
+    exchanged = zip(chillies, reversed(chillies.values()), strict=True)
+    return rows + last + [row(DAYS, "51", price, 0, name) for name, price in exchanged]
 
 
 @cache

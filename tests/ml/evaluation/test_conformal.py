@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ml.evaluation import metrics
-from ml.evaluation.conformal import LARGEST_STRETCH, Calibration, calibrate
+from ml.evaluation.conformal import LARGEST_RECENT, LARGEST_STRETCH, Calibration, calibrate
 from ml.evaluation.scores import coverage_by_half_year
 from tests.support.predictions import simulated_predictions
 
@@ -131,6 +131,22 @@ def test_adaptive_intervals_widen_after_a_break():
     )
     assert 1 < known.stretch("a", 7, 0.8) <= LARGEST_STRETCH
     assert known.stretch("calm", 7, 0.8) == pytest.approx(1, abs=0.3)
+
+
+def test_newest_errors_scale_the_intervals_of_their_commodity_and_horizon():
+    origins = np.repeat(np.arange(16), 20)
+    sizes = np.where(origins >= 12, 4.0, 1.0)  # mean 1.75, of the newest 4.0
+    known = calibration(
+        np.r_[sizes, np.ones(320)],
+        origins=np.r_[origins, origins],
+        commodity=[0] * 320 + [1] * 320,
+    )
+    assert known.recent("a", 1) == pytest.approx(np.sqrt(4 / 1.75)) and known.recent("b", 1) == 1
+    _, upper, _ = known.bounds("a", 1, np.array([100.0]), np.array([0.01]), 0.8)
+    assert np.log(upper / 100) == pytest.approx(known.quantile("a", 1, 0.8)[0] * known.recent("a", 1) * 0.01)
+    calm = calibration(np.where(origins >= 12, 0.0, 1.0), origins=origins)
+    assert calm.recent("a", 1) == 1 / LARGEST_RECENT and calibration([]).recent("a", 1) == 1
+    assert calibration(sizes[::20], origins=origins[::20]).recent("a", 1) == 1  # too few of one series
 
 
 def test_coverage_holds_in_each_half_year_when_volatility_changes():
