@@ -25,7 +25,8 @@ def test_printed_addresses_are_answered(tmp_path: Path) -> None:
     stack = new_stack(tmp_path)
     fill(stack.lake_root)
     fill_models(stack.lake_root)
-    write(stack.lake_root, "gold.forecasts", issue("naive", "cabai-rawit-merah", champion=True))
+    for series in (("cabai-rawit-merah", "32"), ("bawang-merah", "33")):
+        write(stack.lake_root, "gold.forecasts", issue("naive", *series, champion=True))
     api = Api(stack)
     try:
         paths = {path for page in PAGES for path in ADDRESS.findall(doc_pages.text_of(page))} - WITH_BODY
