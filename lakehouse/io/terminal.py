@@ -24,6 +24,8 @@ def translate_help(command: Any) -> None:  # noqa: ANN401  (typer has click's cl
     for item in (command, *command.params):
         if text := getattr(item, "help", None):
             item.help = translated_help(text)
+        if group := getattr(item, "rich_help_panel", None):
+            item.rich_help_panel = translated(group)
     for subcommand in getattr(command, "commands", {}).values():
         translate_help(subcommand)
 

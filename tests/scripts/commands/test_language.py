@@ -21,7 +21,8 @@ def test_commands_print_the_language_of_the_knob(tmp_path: Path):
     assert missing.returncode == 2
     assert "tidak ada; log yang ada: tidak ada" in missing.stderr
     assert "berapa baris" in run("logs", "--help", home=tmp_path, language="id").stdout
-    assert "Menghentikan semuanya" in run("--help", home=tmp_path, language="id").stdout
+    verbs = run("--help", home=tmp_path, language="id").stdout
+    assert "Menghentikan semuanya" in verbs and "─ Memutuskan ─" in verbs
     assert "titik awal" in run("train", "--help", home=tmp_path, language="id").stdout
 
 
