@@ -43,7 +43,7 @@ HEARTBEATS = {
     "spark.network.timeoutInterval": "1s",
 }
 UNANSWERED = "Issue communicating with driver in heartbeater"
-ELSEWHERE = ("garam", "minyakita")  # by partition, a commodity of the other one
+ELSEWHERE = ("garam", "telur-ayam-ras")  # by partition, a commodity of the other one
 COMMODITIES = ("garam", "Cabe Rawit", "cabai-rawit-merah", "beras-medium", "bawang-merah", "unobtainium")
 Row = tuple[tuple[str, str], ...]
 
