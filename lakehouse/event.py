@@ -14,7 +14,8 @@ import orjson
 from lakehouse.contracts.contract import kinds
 from lakehouse.contracts.payload_check import Fault as Fault
 from lakehouse.contracts.payload_check import faults as faults
-from lakehouse.reference import commodity_aliases, family_of, matching_key
+from lakehouse.families import family_of
+from lakehouse.reference import commodity_aliases, matching_key
 from lakehouse.times import RFC3339 as RFC3339
 from lakehouse.times import parse_time as parse_time
 from lakehouse.times import rfc3339

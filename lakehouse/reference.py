@@ -180,28 +180,6 @@ def commodities() -> dict[str, Commodity]:
 
 
 @cache
-def _families() -> dict[str, str]:
-    """commodity id -> the largest group that has it as a member."""
-    groups = sorted(commodities().values(), key=lambda entry: len(entry.members))
-    return {member: group.id for group in groups for member in group.members}
-
-
-def family_of(commodity: str) -> str:
-    """The largest group that has the commodity as a member; the name itself where none has.
-
-    Members are siblings: grades of one thing, which stand in neighbouring columns of a price list.
-    """
-    return _families().get(commodity, commodity)
-
-
-@cache
-def siblings(commodity: str) -> tuple[str, ...]:
-    """The other commodities of its family, groups included."""
-    family = family_of(commodity)
-    return tuple(other for other in commodities() if other != commodity and family_of(other) == family)
-
-
-@cache
 def provinces() -> dict[str, Province]:
     """Provinces by two-digit code, in the order of the list."""
     return {entry.code: entry for entry in _entries("provinces.yml", "provinces", Province)}

@@ -12,10 +12,10 @@ from deltalake import DeltaTable
 
 from conf.settings import settings
 from lakehouse.event import Event
+from lakehouse.families import siblings
 from lakehouse.io.kafka import NotAcknowledged, publish
 from lakehouse.io.query import run_sql
 from lakehouse.io.signing_keys import signing_keys
-from lakehouse.reference import siblings
 from lakehouse.times import rfc3339
 from lakehouse.validation.prices.day_close import (
     DECIDED_BY,

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from conf.settings import settings
-from lakehouse import reference, reference_files
+from lakehouse import families, reference, reference_files
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def own_lists(home: Path, **files: str) -> Iterator[Path]:
 
 def forget_lists() -> None:
     """Read the lists again when they are needed."""
-    for module in (reference, reference_files):
+    for module in (reference, families, reference_files):
         for cached in vars(module).values():
             if hasattr(cached, "cache_clear") and cached.__module__ == module.__name__:
                 cached.cache_clear()

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.arrow import ordered
-from lakehouse.reference import island, siblings
+from lakehouse.families import siblings
+from lakehouse.reference import island
 from lakehouse.validation import Flags
 from lakehouse.validation.prices.siblings import lies_at
 from lakehouse.validation.prices.thin_sample import USUAL_DAYS, thin_sample

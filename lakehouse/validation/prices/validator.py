@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.contracts.contract import contracts, rule_set
-from lakehouse.reference import commodities, family_of, siblings
+from lakehouse.families import family_of, siblings
+from lakehouse.reference import commodities
 from lakehouse.validation import Flags, Judgement, ValidatorState
 from lakehouse.validation.in_order import table_of, tuples_of
 from lakehouse.validation.prices.closings import ClosingPanel

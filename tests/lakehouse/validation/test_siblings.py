@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse.reference import commodities, family_of, siblings
+from lakehouse.families import family_of, siblings
+from lakehouse.reference import commodities
 from lakehouse.validation.prices.siblings import lies_at
 from lakehouse.validation.prices.validator import cuts
 from tests.support.plugins.examples import examples
