@@ -166,7 +166,7 @@ def test_doctor_and_status_show_a_failing_job(tmp_path: Path):
     (tmp_path / "state" / "background_gold.json").write_text(json.dumps(report))
     findings = {row["name"]: row for row in json.loads(lake.run("doctor", "--json").stdout)}
     assert not findings["background gold"]["ok"] and "no such column" in findings["background gold"]["detail"]
-    assert "ledger ValueError: no such column" in " ".join(lake.run("status").stdout.split())
+    assert "ledger ValueError: no such column" in " ".join(lake.run("status", "--all").stdout.split())
 
 
 def test_every_gold_table_has_one_writer_and_every_background_table_a_job(monkeypatch: pytest.MonkeyPatch):

@@ -14,6 +14,8 @@ from deltalake import DeltaTable
 
 from conf.runtime.process import Refused
 from conf.settings import settings
+from lakehouse.contracts.contract import contracts
+from lakehouse.io import reference_tables
 from lakehouse.io.delta import BatchTag, append_rows, clear_cache, create_tables, open_table, table_uri
 from lakehouse.io.table_files import FileComparison, Notebook, altered_files, faults
 from lakehouse.reference import Market, markets
@@ -21,7 +23,6 @@ from scripts.commands import doctor
 from scripts.commands.reconcile import differences_now, gold_differences, reconcile
 from streaming_jobs.batch.folded_gold import FoldedGold, fold_again, rows_to_fold
 from streaming_jobs.flows import refreshed
-from streaming_jobs.gold import contract_sql
 from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.startup import checks
 from streaming_jobs.startup.heal import gold_of_the_stream, heal
@@ -34,6 +35,11 @@ HEALED = ["gold.live_prices", "gold.price_history", "gold.daily_prices", "gold.m
 BATCH = ["bronze.events", "silver.prices", "silver.quarantine", "gold.reviews", "gold.balance"]
 # Damaged together, while the others show that damage is not named where there is none.
 THIRDS = [[*BATCH, *HEALED][number::3] for number in range(3)]
+
+
+def table_findings(deep: bool) -> list[doctor.Finding]:
+    """What `doctor` finds of every table."""
+    return [finding for name in contracts() for finding in doctor.table_findings(name, deep)]
 
 
 def write_batch(number: int) -> None:
@@ -130,7 +136,7 @@ def test_damage_is_named_with_its_remedy_by_doctor(copied: Path, tables: list[st
         assert not faults(table, deep=True)
         DAMAGES[damage](table)
     clear_cache()
-    named = [finding for finding in doctor.table_findings(deep=True) if not finding.ok]
+    named = [finding for finding in table_findings(deep=True) if not finding.ok]
     assert {finding.name for finding in named} == {f"table {table}" for table in tables}
     assert all("rebuild silver" in f.remedy or "from a backup" in f.remedy for f in named)
 
@@ -143,7 +149,7 @@ def refusals() -> list[checks.Finding]:
 def test_undamaged_tables_pass_and_nothing_is_healed(copied: Path):
     assert refusals() == []
     assert heal(gold_of_the_stream()) == fold_again() == []
-    assert all(finding.ok for finding in doctor.table_findings(deep=True))
+    assert all(finding.ok for finding in table_findings(deep=True))
 
 
 @pytest.mark.parametrize("table", BATCH)
@@ -182,7 +188,7 @@ def test_damaged_table_of_another_process_does_not_keep_the_stream_from_starting
     if table in refreshed("background"):
         assert heal([table]) == [table] and not faults(table)
     else:
-        (finding,) = [finding for finding in doctor.table_findings(deep=False) if not finding.ok]
+        (finding,) = [finding for finding in table_findings(deep=False) if not finding.ok]
         assert "./run.sh train writes it again" in finding.remedy
 
 
@@ -248,9 +254,9 @@ def test_flipped_bit_is_a_finding_after_the_hourly_comparison(copied: Path):
     hours = itertools.count()
     comparison = FileComparison(clock=lambda: 3600.0 * next(hours))
     flip(newest_data("silver.prices"))
-    assert all(finding.ok for finding in doctor.table_findings(deep=False))
+    assert all(finding.ok for finding in table_findings(deep=False))
     comparison.take_turn()
-    (altered,) = [finding for finding in doctor.table_findings(deep=False) if not finding.ok]
+    (altered,) = [finding for finding in table_findings(deep=False) if not finding.ok]
     assert altered.name == "table silver.prices" and "rebuild silver" in altered.remedy
     assert altered.detail.endswith("is not what was written (checksum)")
     flip(newest_data("silver.prices"))
@@ -291,7 +297,7 @@ def test_markets_follow_a_changed_reference_list(copied: Path, monkeypatch: pyte
     IncrementalGold(1).refresh()
     assert open_table("gold.markets").version() == version, "nothing has changed"
     listed = {**markets(), "PASAR-NEW": Market("PASAR-NEW", "Pasar Baru", "31", None, None)}
-    monkeypatch.setattr(contract_sql, "markets", lambda: listed)
+    monkeypatch.setattr(reference_tables, "markets", lambda: listed)
     assert [difference["table"] for difference in differences_now()] == ["gold.markets"]
     IncrementalGold(1).refresh()
     assert differences_now() == []
