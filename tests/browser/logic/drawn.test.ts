@@ -10,7 +10,8 @@ const SERIES = {
   dates: ["2026-11-16", "2026-11-17", "2026-11-18", "2026-11-19"],
   national: [100, 101, 102, 103],
   reference_idr: [90, 90, 95, 95],
-  regions: [{ name: "Aceh" }, { name: "Papua" }],
+  regions: [{ code: "11", name: "Aceh" }, { code: "91", name: "Papua" }],
+  seams: [{ code: "11", day: "2026-11-18", spliced_from: "pihps", provider: "own", factor: 0.95 }],
   price_idr: [
     [98, null, 99, 100],
     [110, 111, 112, null],
@@ -37,6 +38,15 @@ Deno.test("the file holds the days that are drawn, with forecast and intervals",
   assert.deepEqual(row(0), { ...known, forecast_idr: null, forecast_low_80: null, forecast_high_80: null, forecast_low_95: null, forecast_high_95: null });
   const ahead = { market_date: "2026-11-21", reference_price_idr: null, national_price_idr: null, Aceh: null, Papua: null };
   assert.deepEqual(row(3), { ...ahead, forecast_idr: 105, forecast_low_80: 102, forecast_high_80: 108, forecast_low_95: 100, forecast_high_95: 111 });
+});
+
+Deno.test("a seam is drawn on the province that has it, within the days that are shown", () => {
+  setLanguage("en");
+  const panel = seriesPanel(SERIES, "Aceh", [], null);
+  assert.deepEqual(panel.seams.map(({ seconds }) => panel.seconds.indexOf(seconds)), [2]);
+  assert.match(panel.seams[0].text, /pihps before, own from here.*−5\.0/);
+  assert.equal(lastDays(panel, 1).seams.length, 0);
+  assert.equal(seriesPanel(SERIES, "Papua", [], null).seams.length, 0);
 });
 
 Deno.test("dots have the size of their score, stand on their province's line and name the largest shares", () => {

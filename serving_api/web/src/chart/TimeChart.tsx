@@ -114,6 +114,23 @@ function drawReference(chart: uPlot, panel: Panel): void {
   ctx.fillText(text, bbox.left + 8 * ratio, y);
 }
 
+/** A dotted upright on the first day of each provider. */
+function drawSeams(chart: uPlot, panel: Panel): void {
+  const { ctx, bbox } = chart;
+  ctx.save();
+  ctx.strokeStyle = color("--ink-2");
+  ctx.lineWidth = devicePixelRatio;
+  ctx.setLineDash([2 * devicePixelRatio, 4 * devicePixelRatio]);
+  ctx.beginPath();
+  for (const { seconds } of panel.seams) {
+    const x = chart.valToPos(seconds, "x", true);
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+  }
+  ctx.stroke();
+  ctx.restore();
+}
+
 /** A circle, a diamond or a square by the size of the move; a ring is an anomaly. */
 function drawDots(chart: uPlot, panel: Panel): void {
   const { ctx } = chart;
@@ -149,7 +166,7 @@ export function readout(panel: Panel, index: number): string[] {
   }
   const reference = panel.reference?.values[index];
   if (reference != null) texts.push(`${panel.reference!.name} ${rupiah(reference)}`);
-  for (const dot of panel.dots) if (dot.seconds === panel.seconds[index]) texts.push(dot.text);
+  for (const mark of [...panel.dots, ...panel.seams]) if (mark.seconds === panel.seconds[index]) texts.push(mark.text);
   return texts;
 }
 
@@ -183,6 +200,7 @@ function optionsOf(box: HTMLElement, panel: Panel, show: (chart: uPlot) => void)
           chart.ctx.beginPath();
           chart.ctx.rect(left, top, width, height);
           chart.ctx.clip();
+          drawSeams(chart, panel);
           drawStrokes(chart, panel);
           drawReference(chart, panel);
           drawDots(chart, panel);

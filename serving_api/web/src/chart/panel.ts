@@ -25,6 +25,11 @@ export interface Stroke {
   name: string;
   points: { seconds: number; value: number }[];
 }
+/** Where the prices of another provider begin; the earlier ones are at their level. */
+export interface Seam {
+  seconds: number;
+  text: string;
+}
 /** First and last moment of a chart, seconds since 1970. */
 export type Zoom = [number, number];
 export interface Panel {
@@ -34,6 +39,7 @@ export interface Panel {
   reference: { name: string; values: Values } | null;
   dots: Dot[];
   strokes: Stroke[];
+  seams: Seam[];
 }
 export const secondsOf = (iso: string): number => Date.parse(`${iso}T00:00:00Z`) / 1000;
 
@@ -47,6 +53,7 @@ export function lastDays(panel: Panel, days: number): Panel {
     bands: panel.bands.map((band) => ({ ...band, lower: cut(band.lower), upper: cut(band.upper) })),
     dots: panel.dots.filter((dot) => dot.seconds >= first),
     strokes: panel.strokes.filter(({ points }) => points.some(({ seconds }) => seconds >= first && seconds <= panel.seconds.at(-1)!)),
+    seams: panel.seams.filter(({ seconds }) => seconds >= first),
     reference: panel.reference && { ...panel.reference, values: cut(panel.reference.values) },
   };
 }

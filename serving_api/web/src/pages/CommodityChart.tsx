@@ -4,6 +4,7 @@ import { TimeChart } from "../chart/TimeChart.tsx";
 import { lastDays, secondsOf, type Zoom } from "../chart/panel.ts";
 import { address, useFeed } from "../data/feed.ts";
 import type { Series } from "../data/types.ts";
+import { dayOfSeconds } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { param, setParams } from "../router.ts";
 import { DataTable, SaveCsv } from "../ui/DataTable.tsx";
@@ -70,6 +71,7 @@ export function ChartPanel() {
           )}
           <Comparison series={series} />
           {(!chosen || (panel?.dots.length ?? 0) > 0) && <p class="note">{t(chosen ? "dots_note" : "dots_choose")}</p>}
+          {panel?.seams.map((seam) => <p key={seam.seconds} class="note">{t("seam_note", { day: dayOfSeconds(seam.seconds), text: seam.text })}</p>)}
           {forecast ? <ForecastNote forecast={forecast} strokes={panel?.strokes.length ?? 0} /> : <p class="note">{t("forecast_none")}</p>}
         </>
       )}

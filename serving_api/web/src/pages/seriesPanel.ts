@@ -1,5 +1,5 @@
 /** A series as a chart panel with its forecast, and as a row per province. */
-import { secondsOf, type Band, type Dot, type Line, type Panel, type Stroke, type Values } from "../chart/panel.ts";
+import { secondsOf, type Band, type Dot, type Line, type Panel, type Seam, type Stroke, type Values } from "../chart/panel.ts";
 import type { Anomaly, Forecast, ImpactWeek, IssuedForecast, Series } from "../data/types.ts";
 import { change, percent, rupiah, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
@@ -49,7 +49,15 @@ export function seriesPanel(series: Series, chosen: string | null, compared: str
   const bands = fits && own ? bandsOf(forecast, days, series.dates.length, own) : [];
   if (fits) lines.push({ name: t("forecast"), kind: "forecast", values: days.map((date) => forecast.forecast.find((entry) => entry.date === date)?.price_idr ?? null) });
   const reference = series.reference_idr.some((value) => value !== null) ? { name: t("ceiling"), values: fill(series.reference_idr) } : null;
-  return { seconds: days.map(secondsOf), lines, bands, reference, dots: [], strokes: [] };
+  return { seconds: days.map(secondsOf), lines, bands, reference, dots: [], strokes: [], seams: seamsOf(series, chosen) };
+}
+
+/** Of the chosen province: where one provider follows another, and by how much the earlier prices were changed. */
+function seamsOf(series: Series, chosen: string | null): Seam[] {
+  const code = series.regions.find((region) => region.name === chosen)?.code;
+  return series.seams
+    .filter((seam) => seam.code === code)
+    .map((seam) => ({ seconds: secondsOf(seam.day), text: t("seam", { from: seam.spliced_from, to: seam.provider, change: change(100 * (seam.factor - 1)) }) }));
 }
 
 function bandsOf(forecast: Forecast, days: string[], known: number, own: Values): Band[] {
