@@ -330,6 +330,7 @@ def show_next(detach: bool) -> None:
         f"  {url}/api/public/commodity/price/live?commodity=cabai-rawit-merah\n"
         f"  {url}/api/public/forecast?commodity=cabai-rawit-merah&region=Jawa%20Barat\n"
         '  ./run.sh query "select commodity, region, price_idr, change_pct from gold.live_prices limit 10"\n'
+        '  ./run.sh prices cabai-rawit-merah "Jawa Timur"    ./run.sh alerts list    ./run.sh demo --check\n'
         "  ./run.sh status    ./run.sh reconcile    ./run.sh logs stream\n"
         f"the stack keeps running; {stopping} stops it\n\n"
         f"open in a browser: {url}/",
