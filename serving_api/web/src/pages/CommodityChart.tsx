@@ -71,7 +71,7 @@ export function ChartPanel() {
           )}
           <Comparison series={series} />
           {(!chosen || (panel?.dots.length ?? 0) > 0) && <p class="note">{t(chosen ? "dots_note" : "dots_choose")}</p>}
-          {panel?.seams.map((seam) => <p key={seam.seconds} class="note">{t("seam_note", { day: dayOfSeconds(seam.seconds), text: seam.text })}</p>)}
+          {panel?.seams.map((seam) => <p key={seam.seconds} class="note">{`┊ ${dayOfSeconds(seam.seconds)}: ${seam.text}.`}</p>)}
           {forecast ? <ForecastNote forecast={forecast} strokes={panel?.strokes.length ?? 0} /> : <p class="note">{t("forecast_none")}</p>}
         </>
       )}
