@@ -115,7 +115,7 @@ class NationalWeights:
 
 @dataclass(frozen=True, config=STRICT)
 class BasketItem:
-    """A good of the basket; its weight is shared equally by those of its commodities that have a price."""
+    """An item of the basket. Its commodities with a price share its weight equally."""
 
     weight_pct: Annotated[float, Field(gt=0)]
     commodities: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -123,7 +123,7 @@ class BasketItem:
 
 @dataclass(frozen=True, config=STRICT)
 class Basket:
-    """The goods of the weekly index by name, and where their weights come from."""
+    """The items of the weekly index by name, and the source of their weights."""
 
     source: str
     year: int

@@ -1,6 +1,7 @@
 """The API of this machine, called with a bearer that this process signs: who can read secrets.env can."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import httpx2
@@ -10,7 +11,7 @@ from conf.runtime.process import Refused
 from conf.settings import settings
 from lakehouse.identity.roles import Role
 from lakehouse.io.identity.tokens import TokenSigner
-from scripts.console import fail
+from scripts.console import console, fail
 from scripts.stack.readiness import api_url
 
 SECONDS = 300
@@ -52,6 +53,13 @@ class Api:
             code = ExitCode.USAGE if response.status_code == 422 else ExitCode.FAILED
             fail(f"{problem['title']}: {problem['detail']}", code)
         return response.json()
+
+    def first(self, path: str, filters: dict[str, Any], limit: int) -> list[dict[str, Any]]:
+        """The first `limit` items of a list; with a message when there are more."""
+        items = list(islice(self.rows(path, filters, limit + 1), limit + 1))
+        if len(items) > limit:
+            console.print(f"the newest {limit} rows; --limit shows more", markup=False)
+        return items[:limit]
 
     def rows(
         self, path: str, filters: dict[str, Any], page_rows: int = PAGE_ROWS

@@ -1,6 +1,5 @@
 """List alerts and acknowledge them, through the API."""
 
-from itertools import islice
 from typing import Annotated, Literal
 from urllib.parse import quote
 
@@ -30,8 +29,7 @@ def list_alerts(
         "level": level,
         "state": None if state == "open" else state,
     }
-    alerts = list(islice(Api().rows("/api/public/alerts/live", filters, limit + 1), limit + 1))
-    shown = alerts[:limit]
+    shown = Api().first("/api/public/alerts/live", filters, limit)
     if as_json:
         emit(shown)
         return
@@ -48,8 +46,6 @@ def list_alerts(
         print_rows(HEADINGS, rows)
     else:
         console.print("no such alert")
-    if len(alerts) > limit:
-        console.print(f"the newest {limit} alerts; --limit shows more", markup=False)
 
 
 @app.command()

@@ -1,6 +1,5 @@
 """List devices, register, approve, rotate or revoke one, through the API."""
 
-from itertools import islice
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -59,16 +58,14 @@ def list_devices(
 ) -> None:
     """List devices and what they sent, newest registration first."""
     filters = {"market_id": market, "status": status, "silent": silent or None}
-    devices = list(islice(Api().rows(DEVICES, filters, limit + 1), limit + 1))
+    devices = Api().first(DEVICES, filters, limit)
     if as_json:
-        emit(devices[:limit])
+        emit(devices)
         return
     if devices:
-        show_devices(devices[:limit])
+        show_devices(devices)
     else:
         console.print("no such device")
-    if len(devices) > limit:
-        console.print(f"the newest {limit} devices; --limit shows more", markup=False)
 
 
 @app.command()

@@ -14,8 +14,7 @@ from lakehouse.event import TOPIC_PREFIX
 from lakehouse.io import checkpoint
 from lakehouse.io.delta import Positions, open_if_exists, tags_of
 from lakehouse.io.process_status import is_alive, stream_status, was_killed
-from lakehouse.io.query import lake_database, sql_of
-from lakehouse.io.reference_tables import reference_tables
+from lakehouse.io.query import lake_database, reference_tables, sql_of
 from lakehouse.io.table_files import faults, remedy_of
 from lakehouse.io.terminal import translated
 from lakehouse.paths import view_name

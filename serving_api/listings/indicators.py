@@ -9,8 +9,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from lakehouse.contracts.contract import contracts
-from lakehouse.io.query import run_contract_sql
-from lakehouse.io.reference_tables import reference_tables
+from lakehouse.io.query import reference_tables, run_contract_sql
 from lakehouse.reference import basket
 from serving_api.listings.filters import commodity, from_simulated_prices, region
 from serving_api.listings.listing import Filter, Listing, ListRequest, Row, equal, listing_router

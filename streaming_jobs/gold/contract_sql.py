@@ -19,8 +19,7 @@ from deltalake import DeltaTable
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import Contract, contracts
 from lakehouse.io.delta import EPOCH, inputs_fingerprint, last_made_from, open_table, read_rows, shaped
-from lakehouse.io.query import run_contract_sql, run_sql, sql_of
-from lakehouse.io.reference_tables import reference_tables
+from lakehouse.io.query import reference_tables, run_contract_sql, run_sql, sql_of
 from lakehouse.paths import view_name
 from streaming_jobs.gold.driver import (
     MOST_KEYS,

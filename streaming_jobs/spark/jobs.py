@@ -29,8 +29,7 @@ from lakehouse.io.delta import (
     replace_rows,
     table_uri,
 )
-from lakehouse.io.query import sql_of
-from lakehouse.io.reference_tables import reference_tables
+from lakehouse.io.query import reference_tables, sql_of
 from lakehouse.paths import view_name
 from streaming_jobs.batch.folded_gold import newest_finished_batch
 from streaming_jobs.batch.task import BatchTask, Written

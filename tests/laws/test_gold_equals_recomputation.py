@@ -18,8 +18,7 @@ from lakehouse.io.delta import (
     open_table,
     table_uri,
 )
-from lakehouse.io.query import run_contract_sql
-from lakehouse.io.reference_tables import reference_tables
+from lakehouse.io.query import reference_tables, run_contract_sql
 from lakehouse.paths import view_name
 from streaming_jobs.gold import driver, indicators
 from streaming_jobs.gold.incremental import IncrementalGold

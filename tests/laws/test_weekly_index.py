@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
-from lakehouse.io.query import run_contract_sql
-from lakehouse.io.reference_tables import reference_tables
+from lakehouse.io.query import reference_tables, run_contract_sql
 from lakehouse.reference import basket, provinces
 
 INDEX = contracts()["gold.weekly_index"]

@@ -15,7 +15,7 @@ from deltalake import DeltaTable
 from conf.runtime.process import Refused
 from conf.settings import settings
 from lakehouse.contracts.contract import contracts
-from lakehouse.io import reference_tables
+from lakehouse.io import query
 from lakehouse.io.delta import BatchTag, append_rows, clear_cache, create_tables, open_table, table_uri
 from lakehouse.io.table_files import FileComparison, Notebook, altered_files, faults
 from lakehouse.reference import Market, markets
@@ -297,7 +297,7 @@ def test_markets_follow_a_changed_reference_list(copied: Path, monkeypatch: pyte
     IncrementalGold(1).refresh()
     assert open_table("gold.markets").version() == version, "nothing has changed"
     listed = {**markets(), "PASAR-NEW": Market("PASAR-NEW", "Pasar Baru", "31", None, None)}
-    monkeypatch.setattr(reference_tables, "markets", lambda: listed)
+    monkeypatch.setattr(query, "markets", lambda: listed)
     assert [difference["table"] for difference in differences_now()] == ["gold.markets"]
     IncrementalGold(1).refresh()
     assert differences_now() == []

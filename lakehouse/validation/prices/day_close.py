@@ -269,7 +269,7 @@ Reason = Callable[[Mapping[str, Any], Reported, Thresholds], str | None]
 
 
 def _not_exchanged(row: Mapping[str, Any], reported: Reported, thresholds: Thresholds) -> str | None:
-    """Why a price at a sibling's level is its own: no score speaks against it, and they did not exchange."""
+    """Why a price at a sibling's level is its own: no score exceeds its limit, and they did not exchange."""
     if _strength(row, thresholds) > 1:
         return None
     sibling = f"the level of {row['sibling']}, {row['sibling_idr']:,.0f} rupiah"

@@ -11,7 +11,7 @@ from lakehouse.validation import Flags
 from lakehouse.validation.prices.closings import ClosingPanel
 from lakehouse.validation.windows import Floats, Ints
 
-# Log units: siblings whose levels are nearer cannot be told apart.
+# Log units: siblings whose levels are nearer cannot be distinguished.
 LEAST_APART = np.log(1.15)
 # Share of the distance between two levels that still counts as near.
 NEAR_SHARE = 0.4

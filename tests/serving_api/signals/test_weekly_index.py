@@ -11,8 +11,7 @@ import pytest
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import open_table
-from lakehouse.io.query import run_contract_sql
-from lakehouse.io.reference_tables import reference_tables
+from lakehouse.io.query import reference_tables, run_contract_sql
 from scripts.bench.api_lake import write
 from tests.serving_api.indicator_lake import fill_prices
 from tests.support.api import Api, Environment, new_stack, pages

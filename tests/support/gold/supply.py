@@ -12,8 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from lakehouse.contracts.contract import contracts
-from lakehouse.io.query import run_contract_sql
-from lakehouse.io.reference_tables import reference_tables
+from lakehouse.io.query import reference_tables, run_contract_sql
 from lakehouse.paths import view_name
 from lakehouse.reference import province_timezone
 from lakehouse.supply.route_time import (
