@@ -11,9 +11,8 @@ import random
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import orjson
 from rich.progress import track
@@ -22,9 +21,9 @@ from conf.runtime.exit_codes import ExitCode
 from conf.runtime.process import stopped_by_signals
 from conf.settings import settings
 from lakehouse.event import Event, series_key
-from lakehouse.io.kafka import NotAcknowledged, publish
+from lakehouse.io.kafka import EventSink, NotAcknowledged
 from lakehouse.io.terminal import console, fail
-from lakehouse.reference import Market, provinces
+from lakehouse.reference import provinces
 from lakehouse.times import rfc3339
 from producers.csv.replay import files_at, replay
 from producers.simulate.markets import device_of, reading
@@ -44,7 +43,7 @@ from producers.simulate.planted import (
     read_plan,
 )
 from producers.simulate.supply import HELD_IN, deliveries, posts, stocks
-from producers.simulate.walk import FIRST, SHORTAGE, Country, walk
+from producers.simulate.walk import FIRST, SHORTAGE, Country, local_time, walk
 
 log = logging.getLogger("lumbung.history")
 PRICE_HEADER = ("event_id", "market_id", "commodity", "price", "unit", "event_time", "region")
@@ -67,11 +66,10 @@ LONG = (
 LONG_DAYS = 960
 DAYS = 420  # of the other commodities: enough for a change over a year
 WEATHER_DAYS = 760
-REPORTED_AT = time(9)
+REPORTED_HOUR = 9
 MISSING = 0.04  # share of days without a report
 SENSOR_HOURS = 8
 SLOT = timedelta(minutes=5)  # a sensor of the market with several; the others send every third
-AT_ONCE = 2000  # events published together
 MACRO = {  # indicator: (unit, level, yearly growth, source)
     "inflation": ("percent a year", 2.6, 0.0, "simulated"),
     "fuel_coefficient": ("index", 1.0, 0.02, "simulated"),
@@ -109,7 +107,7 @@ def prices(
                     "commodity": error.name if error and error.name else commodity.name,
                     "price": round(price * error.factor, 2) if error else price,
                     "unit": commodity.unit,
-                    "event_time": _local(day, REPORTED_AT, place).isoformat(),
+                    "event_time": local_time(day, place.region_code, REPORTED_HOUR),
                     "region": provinces()[place.region_code].name,
                 }
 
@@ -135,7 +133,7 @@ def weather(country: Country, first: date, last: date, seed: int = SEED) -> Iter
             rain = float(country.rain_mm[at, (day - FIRST).days])
             wet = math.tanh(rain / 30)
             yield {
-                "event_time": _midnight_after(day, code),
+                "event_time": local_time(day + timedelta(days=1), code, 0),
                 "station_id": f"SIM-{code}",
                 "region": provinces()[code].name,
                 "date": day.isoformat(),
@@ -153,7 +151,7 @@ def macro(first: date, last: date, seed: int = SEED) -> Iterator[dict[str, objec
             month = release
             continue
         dice = random.Random(f"macro {seed} {month}")  # noqa: S311
-        released_at = datetime.combine(release, time(11), ZoneInfo("Asia/Jakarta")).isoformat()
+        released_at = local_time(release, "31", 11)
         years = (month - FIRST).days / 365.25
         for indicator, (unit, level, growth, source) in MACRO.items():
             yield {
@@ -194,15 +192,6 @@ def readings(
                     "device_id": device,
                     **reading(place, at, random.Random(f"{device} {at}"), drift),  # noqa: S311
                 }
-
-
-def _midnight_after(day: date, code: str) -> str:
-    zone = ZoneInfo(provinces()[code].timezone)
-    return datetime.combine(day + timedelta(days=1), time(0), zone).isoformat()
-
-
-def _local(day: date, clock: time, place: Market) -> datetime:
-    return datetime.combine(day, clock, ZoneInfo(provinces()[place.region_code].timezone))
 
 
 def write_files(country: Country, plan: SamplePlan) -> Path:
@@ -277,16 +266,17 @@ def main() -> ExitCode:
     country = walk(yesterday, plan.planted_on, SEED)
     if plan.last_run is None:
         files = files_at(write_files(country, plan), None)
-        code = replay(files, None, False, False, stopped_by_signals(log))
+        code = replay(files, pace=None, restart=False, as_json=False, stopping=stopped_by_signals(log))
         if code is not ExitCode.DONE:
             return code
     sent_until = day_before(plan.last_run) if plan.last_run else plan.files_until
     first = sent_until + timedelta(days=1)
     events = [event(kind, payload, now) for kind, payload in recent(country, plan, first, yesterday, now)]
-    parts = range(0, len(events), AT_ONCE)
+    sink = EventSink()
     try:
-        for start in track(parts, "recent days", console=console, transient=False):
-            publish(events[start : start + AT_ONCE])
+        for sent in track(events, "recent days", console=console):
+            sink.send(sent)
+        sink.flush()
     except NotAcknowledged as error:
         fail(f"Kafka did not acknowledge everything ({error})", ExitCode.FAILED)
     replace(plan, last_run=now).write()

@@ -19,6 +19,7 @@ from producers.simulate.planted import (
     SCARCE,
     SCARCE_REGION,
 )
+from producers.simulate.walk import local_time
 
 SUPPLIED = ("beras-medium", "bawang-merah", "cabai-rawit-merah", "telur-ayam-ras")
 HELD_IN = ("31", "32", "33", "35", "51", "73")
@@ -43,10 +44,6 @@ SCARCE_HEADLINES = (
     "Petani {place} gagal panen, {name} langka di pasar",
 )
 TALKED_OF = ("cabai-rawit-merah", "bawang-merah", "beras-medium", "telur-ayam-ras")
-
-
-def _at(day: date, code: str, hour: int, minute: int = 0) -> str:
-    return datetime.combine(day, time(hour, minute), ZoneInfo(provinces()[code].timezone)).isoformat()
 
 
 def holder(code: str) -> str:
@@ -81,7 +78,7 @@ def stocks(planted_on: date, first: date, last: date) -> Iterator[dict[str, obje
                 if first <= day <= last:
                     yield {
                         "event_id": f"sim-stock-{code}-{commodity}-{day}",
-                        "event_time": _at(day, code, 18),
+                        "event_time": local_time(day, code, 18),
                         "entity_id": holder(code),
                         "entity_type": "warehouse",
                         "commodity": commodities()[commodity].name,
@@ -109,14 +106,14 @@ def deliveries(planted_on: date, first: date, last: date) -> Iterator[dict[str, 
                     if kg > 0:
                         yield {
                             "event_id": f"sim-delivery-{route}-{commodity}-{day}",
-                            "event_time": _at(day, code, hours[1]),
+                            "event_time": local_time(day, code, hours[1]),
                             "route_id": route,
                             "origin": origin,
                             "destination": target,
                             "commodity": commodities()[commodity].name,
                             "quantity_kg": float(kg),
-                            "departed_at": _at(day, code, hours[0]),
-                            "arrived_at": _at(day, code, hours[1]),
+                            "departed_at": local_time(day, code, hours[0]),
+                            "arrived_at": local_time(day, code, hours[1]),
                         }
     begin = first if first > planted_on else planted_on - timedelta(days=ROUTE_DAYS)
     for number in range((last - begin).days):
@@ -157,7 +154,7 @@ def posts(scarce: str, planted_on: date, first: date, last: date) -> Iterator[di
             post_id = f"sim-post-{day}-{nth}"
             yield {
                 "event_id": post_id,
-                "event_time": _at(day, "31", 7 + nth),
+                "event_time": local_time(day, "31", 7 + nth),
                 "post_id": post_id,
                 "source": "news",
                 "text": f"{text.format(name=named.name.lower(), place=dice.choice(places))} ({day:%d-%m})",

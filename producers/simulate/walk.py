@@ -8,14 +8,15 @@ and rain raises what grows outdoors. So a model can forecast some of it, as in p
 import math
 import random
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 from scipy.signal import lfilter
 
 from lakehouse.feasts import EID, feast_days_of
-from lakehouse.reference import Commodity, Market, commodities, markets
+from lakehouse.reference import Commodity, Market, commodities, markets, provinces
 
 Floats = npt.NDArray[np.float64]
 FIRST = date(2023, 1, 1)  # every walk begins here, so that a day has the same price on every run
@@ -137,6 +138,11 @@ def _shortage(since: npt.NDArray[np.int64]) -> Floats:
     """(days,) log share that the shortage adds; `since`: days after the planted day."""
     rising = SHORTAGE_A_DAY * np.clip(since + SHORTAGE_DAYS, 0, SHORTAGE_DAYS)
     return np.where(since > 0, rising * SHORTAGE_EASES ** np.maximum(since, 0), rising)
+
+
+def local_time(day: date, code: str, hour: int, minute: int = 0) -> str:
+    """RFC 3339 time of a clock in a province."""
+    return datetime.combine(day, time(hour, minute), ZoneInfo(provinces()[code].timezone)).isoformat()
 
 
 def holiday_share(group: str, day: date) -> float:
