@@ -85,6 +85,11 @@ def gap_to_mean(inputs: FeatureInputs, days: int) -> Floats:
     return gap - rolling.mean(gap, days)
 
 
+def related_gap(inputs: FeatureInputs, field: str) -> Floats:
+    """Mean unusual gap of the series that a field of `inputs.related` names / v."""
+    return inputs.mean_over(getattr(inputs.related, field), unusual_gap(inputs)) / inputs.v
+
+
 MACRO: Definitions = {
     **{
         f"{short}28": (f"28-day log change of {meaning}", partial(change, name=indicator, days=28))
@@ -131,6 +136,10 @@ SECOND: Definitions = {
         "mean 7-day log change of the second source in the other provinces / v",
         lambda b: b.mean_of_others(move(b, 7)) / b.v,
     ),
+    **{
+        f"second_{short}_gap": (f"mean of that gap over the {field} / v", partial(related_gap, field=field))
+        for short, field in (("lead", "leaders"), ("near", "neighbours"), ("sibling", "siblings"))
+    },
 }
 READ: dict[str, tuple[str, ...]] = {  # group of features -> exogenous series that they read
     "world": (*(indicator for indicator, _ in WORLD.values()), "inflation"),

@@ -205,6 +205,11 @@ def test_second_source_is_compared_with_the_own_price_of_the_same_day(panel):
         (second[:, 7:] - second[:, :-7])[:, 293:] / inputs.v[:, late],
         equal_nan=True,
     )
+    leaders = inputs.related.leaders[0]
+    of_leaders = np.nanmean((gap - usual)[leaders[leaders >= 0]], axis=0)
+    assert np.allclose(
+        by_name(inputs, "second_lead_gap")[0, late], (of_leaders / inputs.v[0])[late], equal_nan=True
+    )
     silent = FeatureInputs(panel.with_exogenous(()), inputs.related)
     assert all(np.isnan(by_name(silent, f.name)).all() for f in FEATURES if f.group == "second source")
 
