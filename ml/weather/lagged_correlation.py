@@ -78,8 +78,22 @@ def lagged_correlation(x: Floats, y: Floats, lags: Ints, resamples: Floats) -> L
         p=p_value(r, n_eff),
         low=low,
         high=high,
-        placebo_p=placebo(x, y, lags, np.nanmax(np.abs(r), initial=0.0)),
+        placebo_p=placebo(*of_common_days(x, y, lags), lags, np.nanmax(np.abs(r), initial=0.0)),
     )
+
+
+def of_common_days(x: Floats, y: Floats, lags: Ints) -> tuple[Floats, Floats]:
+    """x and y without the days before and after all pairs that are compared, of which both lack values.
+
+    On a longer calendar a displaced x would meet a few days of y alone, and correlate with them by chance.
+    """
+    known_x, known_y = np.flatnonzero(np.isfinite(x)), np.flatnonzero(np.isfinite(y))
+    if not len(known_x) or not len(known_y):
+        return x, y
+    longest = int(lags.max())
+    first = max(known_x[0], known_y[0] - longest)
+    last = min(known_x[-1] + longest, known_y[-1])
+    return x[first : last + 1], y[first : last + 1]
 
 
 def moments_of(x: Floats, y: Floats, both: npt.NDArray[np.bool_]) -> Floats:
@@ -151,7 +165,9 @@ def resampled_days(days: int, seed: int, draws: int = DRAWS) -> Floats:
 def block_bootstrap(moments: Floats, resamples: Floats) -> tuple[Floats, Floats]:
     """(lags,) 2.5th and 97.5th percentile of r over the resamples, the same days for all lags."""
     _, lags, days = moments.shape
-    sums = (resamples @ moments.reshape(-1, days).T).reshape(len(resamples), 6, lags)
+    known = moments[0].any(axis=0)  # the sums of other days are 0: prices may be a third of the calendar
+    by_day = moments.reshape(-1, days)[:, known]
+    sums = (resamples[:, known] @ by_day.T).reshape(len(resamples), 6, lags)
     drawn = correlation(sums.transpose(1, 0, 2))
     with warnings.catch_warnings():  # a lag without any pair is NaN in every draw
         warnings.simplefilter("ignore", RuntimeWarning)

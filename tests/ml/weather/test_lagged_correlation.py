@@ -121,3 +121,26 @@ def test_short_or_constant_series_gives_nan_and_no_error():
     )
     assert np.isnan(result.r).all() and np.isnan(result.p).all()
     assert np.isnan(rolling.lagged(constant, 2)[:2]).all()
+
+
+def test_calendar_that_is_longer_than_both_series_changes_no_result():
+    x, y = two_series(8)
+    lags = np.arange(20)
+    empty = np.full(1500, np.nan)
+    short = lagged_correlation(x, y, lags, resampled_days(600, 1, 50))
+    long = lagged_correlation(
+        np.concatenate([empty, x, empty]),
+        np.concatenate([empty, y, empty]),
+        lags,
+        resampled_days(3600, 1, 50),
+    )
+    assert np.allclose(long.r, short.r)
+    # days before the first pair are left out, so that a few displacements differ
+    assert long.placebo_p == pytest.approx(short.placebo_p, abs=0.05)
+
+
+def test_series_of_different_days_have_no_placebo():
+    x, y = two_series(9)
+    x[300:], y[:300] = np.nan, np.nan
+    x[:200], y[400:] = np.nan, np.nan
+    assert np.isnan(lagged_correlation(x, y, np.arange(3), resampled_days(600, 1, 50)).placebo_p)
