@@ -46,8 +46,8 @@ TEXTS = {
         "Send a delivery, or move stock from a province with a surplus.",
     ),
     "stock_unexplained": Texts(
-        "{commodity} of {source} in {place}: on {day} deliveries do not explain {residual} % of the stock. "
-        "The first such day was {since}.",
+        "{commodity} of {source} in {place}: on {day} the stock changed by {residual} % that deliveries do "
+        "not explain. The first such day was {since}.",
         "Count the stock, and compare it with the delivery notes.",
     ),
     "silent_market": Texts(

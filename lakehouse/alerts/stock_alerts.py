@@ -59,7 +59,10 @@ def _rule_alerts(rule: str, series: pa.Table, red_days: float) -> list[Row]:
 
 def _stock_alert(rule: str, known: pa.Table, observed: Observed, interval: Interval, red_days: float) -> Row:
     *_, value, level = RULES[rule]
-    last: dict[str, Any] = known.slice(interval.last, 1).to_pylist()[0]
+    opening = np.flatnonzero(observed.enters[: interval.last + 1])
+    # cover is that of the newest day, an unexplained change belongs to the day on which it happened
+    shown = interval.last if rule == "stock_cover" else int(opening[-1])
+    last: dict[str, Any] = known.slice(shown, 1).to_pylist()[0]
     series = (last["entity_id"], last["commodity"])
     texts = {
         "commodity": commodities()[last["commodity"]].name,

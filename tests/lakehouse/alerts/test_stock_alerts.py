@@ -64,7 +64,14 @@ def test_unexplained_stock_is_an_alert_of_its_own():
     lost = held("g", residual_level="error", residual_pct=-30.0)
     (alert,) = alerts(lost)
     assert (alert["rule"], alert["level"], alert["value"]) == ("stock_unexplained", "waspada", -30.0)
-    assert "deliveries do not explain -30.0 % of the stock" in alert["message"]
+    assert "the stock changed by -30.0 % that deliveries do not explain" in alert["message"]
+
+
+def test_unexplained_change_keeps_its_day_while_later_days_are_explained():
+    lost, *explained = held("ggg", residual_level="explained", residual_pct=0.0)
+    (alert,) = alerts([lost | {"residual_level": "error", "residual_pct": -30.0}, *explained])
+    assert (alert["state"], alert["value"]) == ("active", -30.0)
+    assert f"on {lost['market_date']} the stock changed by -30.0 %" in alert["message"]
 
 
 def test_holders_and_commodities_are_followed_apart():
