@@ -43,7 +43,7 @@ from producers.simulate.planted import (
     read_plan,
 )
 from producers.simulate.supply import HELD_IN, deliveries, posts, stocks
-from producers.simulate.walk import FIRST, SHORTAGE, Country, local_time, walk
+from producers.simulate.walk import FIRST, Country, local_time, walk
 
 log = logging.getLogger("lumbung.history")
 PRICE_HEADER = ("event_id", "market_id", "commodity", "price", "unit", "event_time", "region")
@@ -225,7 +225,7 @@ def recent(
         ("price", prices(country, planted_on, first, last)),
         ("shipment", deliveries(planted_on, first, last)),
         ("stock", stocks(planted_on, first, last)),
-        ("post", posts(SHORTAGE, planted_on, first, last)),
+        ("post", posts(country, planted_on, first, last)),
         (
             "sensor",
             readings(

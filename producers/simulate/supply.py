@@ -19,7 +19,7 @@ from producers.simulate.planted import (
     SCARCE,
     SCARCE_REGION,
 )
-from producers.simulate.walk import local_time
+from producers.simulate.walk import SHORTAGE, Country, local_time
 
 SUPPLIED = ("beras-medium", "bawang-merah", "cabai-rawit-merah", "telur-ayam-ras")
 HELD_IN = ("31", "32", "33", "35", "51", "73")
@@ -31,12 +31,13 @@ DRAINS_TO_DAYS = 2  # of cover, on the planted day
 ROUTE_KM = 450.0
 ROUTE_DAYS = 60  # one delivery a day: enough for observed times
 ROUTE_KM_PER_HOUR = 40 / 1.45  # slower than the heuristic's lorry on a day without rain
-POST_DAYS = 150
-HEADLINES = (
-    ("Harga {name} naik di {place}, pedagang keluhkan pasokan", 0.25),
-    ("Harga {name} turun, pasokan di {place} lancar", 0.25),
-    ("Harga {name} di {place} stabil jelang akhir pekan", 0.3),
-    ("Pedagang {place}: stok {name} cukup untuk dua minggu", 0.2),
+POST_DAYS = 400  # enough for a correlation with prices
+NEWSWORTHY = 0.03  # change of log price in a week
+RISES = ("Harga {name} naik di {place}, pedagang keluhkan pasokan",)
+FALLS = ("Harga {name} turun, pasokan di {place} lancar",)
+STAYS = (
+    "Harga {name} di {place} stabil jelang akhir pekan",
+    "Pedagang {place}: stok {name} cukup untuk dua minggu",
 )
 SCARCE_HEADLINES = (
     "Hujan lebat, {name} langka di {place} dan harga melonjak",
@@ -135,20 +136,22 @@ def deliveries(planted_on: date, first: date, last: date) -> Iterator[dict[str, 
         }
 
 
-def posts(scarce: str, planted_on: date, first: date, last: date) -> Iterator[dict[str, object]]:
+def posts(country: Country, planted_on: date, first: date, last: date) -> Iterator[dict[str, object]]:
     """Payloads of headlines from `first` to `last`, with a first history those of POST_DAYS.
 
-    Of the week before the planted day more, about the scarce commodity.
+    They report how the prices of the week moved; in the week before the planted day also what is scarce.
     """
     begin = first if first > planted_on else planted_on - timedelta(days=POST_DAYS)
     places = [provinces()[code].name for code in HELD_IN]
     for number in range((last - begin).days + 1):
         day = begin + timedelta(days=number)
         dice = random.Random(f"posts {day}")  # noqa: S311
-        templates = dice.choices([text for text, _ in HEADLINES], [share for _, share in HEADLINES], k=3)
-        headlines = [(dice.choice(TALKED_OF), text) for text in templates]
+        headlines = [
+            (commodity, dice.choice(_headlines(country.change(commodity, day))))
+            for commodity in dice.choices(TALKED_OF, k=3)
+        ]
         if 0 <= (planted_on - day).days < 7:
-            headlines += [(scarce, text) for text in SCARCE_HEADLINES]
+            headlines += [(SHORTAGE, text) for text in SCARCE_HEADLINES]
         for nth, (commodity, text) in enumerate(headlines):
             named = commodities()[commodity]
             post_id = f"sim-post-{day}-{nth}"
@@ -160,3 +163,10 @@ def posts(scarce: str, planted_on: date, first: date, last: date) -> Iterator[di
                 "text": f"{text.format(name=named.name.lower(), place=dice.choice(places))} ({day:%d-%m})",
                 "lang": "id",
             }
+
+
+def _headlines(change: float) -> tuple[str, ...]:
+    """The headlines that report such a change of log price in a week."""
+    if abs(change) < NEWSWORTHY:
+        return STAYS
+    return RISES if change > 0 else FALLS

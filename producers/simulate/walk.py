@@ -28,14 +28,14 @@ HOLIDAY_RAMP_DAYS = 14
 PROVINCE_SPREAD = 0.06  # sd of the log price level between provinces
 ROUNDED_TO_IDR = 50
 # Standard deviations of the parts of a day's move, in units of the commodity's daily volatility.
-NATIONAL = 0.6
-OWN = 0.7
-SURVEY = 0.25
+NATIONAL = 0.4
+OWN = 0.45
+SURVEY = 0.35
 MOMENTUM = 0.5  # share of a national move that goes on the next day
 NATIONAL_PERSISTENCE = 0.98  # share of the distance to the usual level that remains on the next day
-OWN_PERSISTENCE = 0.96
+OWN_PERSISTENCE = 0.93
 HUBS = 3  # the first markets; the others see a national move one to four days later
-RAIN_EFFECT = {"chilli": 0.45, "allium": 0.2}  # of log price, at much more rain than usual for two weeks
+RAIN_EFFECT = {"chilli": 0.3, "allium": 0.15}  # of log price, at much more rain than usual for two weeks
 RAIN_LAG_DAYS = 7
 RAIN_WINDOW_DAYS = 14
 RAIN_PERSISTENCE = 0.85
@@ -70,6 +70,13 @@ class Country:
             self.listed[commodity], day, float(self.deviation[commodity, place, number]) + deviation
         )
 
+    def change(self, commodity: str, day: date) -> float:
+        """Change of log price in the week before a day, mean of all markets."""
+        number = [entry.id for entry in self.listed].index(commodity)
+        until = (day - FIRST).days
+        moved = self.deviation[number, :, until] - self.deviation[number, :, until - 7]
+        return float(moved.mean())
+
 
 def walk(last: date, planted_on: date, seed: int = 1, count: int = MARKETS) -> Country:
     """The walk of `count` markets from FIRST to `last`, with a shortage at its height on `planted_on`.
@@ -95,7 +102,8 @@ def walk(last: date, planted_on: date, seed: int = 1, count: int = MARKETS) -> C
             own[lag:] += national[: days - lag]
             spread = PROVINCE_SPREAD * float(_draws(1, seed, "spread", place.region_code)[0])
             deviation[number, at] = commodity.daily_volatility * own + spread
-            deviation[number, at] += RAIN_EFFECT.get(commodity.group, 0.0) * wet[at]
+            if commodity.producers:  # grown in the country: garlic is imported
+                deviation[number, at] += RAIN_EFFECT.get(commodity.group, 0.0) * wet[at]
             if commodity.id == SHORTAGE and place.region_code in SHORTAGE_REGIONS:
                 deviation[number, at] += shortage
     return Country(places, listed, deviation, rain)
