@@ -83,7 +83,7 @@ def lagged_correlation(x: Floats, y: Floats, lags: Ints, resamples: Floats) -> L
 
 
 def of_common_days(x: Floats, y: Floats, lags: Ints) -> tuple[Floats, Floats]:
-    """x and y without the days before and after all pairs that are compared, of which both lack values.
+    """x and y from the first to the last day that can belong to a pair of known days.
 
     On a longer calendar a displaced x would meet a few days of y alone, and correlate with them by chance.
     """

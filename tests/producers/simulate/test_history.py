@@ -128,6 +128,20 @@ def test_files_are_of_known_formats_and_recent_days_hold_every_kind(lone_home: P
     assert len({event.event_id for event in sent}) == len(sent)
 
 
+def test_headlines_report_how_prices_moved():
+    country = walk(LAST, LAST)
+    reported = set()
+    names = {commodity: commodities()[commodity].name.lower() for commodity in supply.TALKED_OF}
+    for post in supply.posts(country, LAST, LAST - timedelta(days=200), LAST - timedelta(days=20)):
+        day = date.fromisoformat(str(post["event_time"])[:10])
+        (commodity,) = [commodity for commodity, name in names.items() if name in str(post["text"])]
+        change = country.change(commodity, day)
+        rises, falls = (word in str(post["text"]) for word in (" naik ", " turun,"))
+        assert (rises, falls) == (change >= supply.NEWSWORTHY, change <= -supply.NEWSWORTHY)
+        reported.add((rises, falls))
+    assert len(reported) == 3
+
+
 def test_stock_follows_from_deliveries_but_for_the_planted_loss():
     first = LAST - timedelta(days=20)
     moved: dict[tuple[object, object, str], float] = defaultdict(float)
