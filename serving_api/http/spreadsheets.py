@@ -19,6 +19,7 @@ FILES: dict[ListFormat, str] = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 MEDIA_TYPES: dict[ListFormat, str] = {"json": JSON_MEDIA_TYPE, **FILES}
+PREFIXES = ("", "api", "public", "v1")  # parts of addresses that name no list
 LONGEST_CELL = 32_767  # characters that a cell of a spreadsheet holds
 # Texts stay texts: nothing of them is read as a formula, an address or a number.
 AS_TEXT = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
@@ -33,7 +34,8 @@ def list_format(request: Request, requested: ListFormat | None) -> ListFormat:
 
 def file_name(request: Request, file_format: ListFormat, as_of: str | None) -> str:
     """`supply-stock-2026-11-21.csv`: the last parts of the address, and the newest day in the tables."""
-    parts = [part for part in request.scope["route"].path.split("/") if part and "{" not in part]
+    path = request.scope["route"].path
+    parts = [part for part in path.split("/") if part not in PREFIXES and "{" not in part]
     day = [] if as_of is None else [as_of[:10]]
     return "-".join([*parts[-2:], *day]) + f".{file_format}"
 
