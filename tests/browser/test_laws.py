@@ -20,6 +20,7 @@ CARDS = {
     "/komoditas": 6,
     "/prakiraan": 2,
     "/pipa-data": 8,
+    "/iph": 3,
     "/dashboard/map/": 2,
     "/sales": 5,
     "/pricing": 3,

@@ -14,6 +14,7 @@ export const ENTRIES: Entry[] = [
   { path: "/", title: "nav_home", icon: "M3 10.5 12 3l9 7.5V20a1 1 0 0 1-1 1h-5v-6H9v6H4a1 1 0 0 1-1-1z", load: async () => (await import("./pages/Home.tsx")).Home },
   { path: "/komoditas", title: "nav_commodity", icon: "M3 17l5-6 4 4 6-8 3 3M3 21h18", load: async () => (await import("./pages/Commodity.tsx")).Commodity },
   { path: "/dashboard/map/", title: "nav_map", icon: "M9 4 3 6v14l6-2 6 2 6-2V4l-6 2zM9 4v14M15 6v14", load: async () => (await import("./pages/MapPage.tsx")).MapPage },
+  { path: "/iph", title: "nav_sheet", icon: "M5 3h14v18H5zM8 8h8M8 12h8M8 16h5", load: async () => (await import("./pages/WeeklySheet.tsx")).WeeklySheet },
   { path: "/peringatan", title: "nav_alerts", icon: "M6 16V11a6 6 0 0 1 12 0v5l2 2H4zM10 21h4", load: async () => (await import("./pages/Alerts.tsx")).Alerts },
   { path: "/karantina", title: "nav_quarantine", icon: "M9 4h6v3H9zM9 5H5v16h14V5h-4M8.5 14l2.5 2.5 4.5-5", load: async () => (await import("./pages/Quarantine.tsx")).Quarantine },
   { path: "/prakiraan", title: "nav_forecasts", icon: "M3 18l6-7 4 3 3-4M16 10l5-6M16 10l5 1M16 10l5 7", load: async () => (await import("./pages/Forecasts.tsx")).Forecasts },

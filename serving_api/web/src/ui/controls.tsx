@@ -88,18 +88,20 @@ interface DayProps {
   shown: string | null;
   previous: string | null;
   next: string | null;
+  /** Of the field and its two buttons, where they are not about single days. */
+  names?: { field: string; previous: string; next: string };
 }
-export function DayChoice({ shown, previous, next }: DayProps) {
+export function DayChoice({ shown, previous, next, names = { field: t("day"), previous: t("day_previous"), next: t("day_next") } }: DayProps) {
   const step = (day: string | null, label: string, sign: string) => (
     <button class="ghost" disabled={!day} aria-label={label} onClick={() => setParams({ per: day })}>
       {sign}
     </button>
   );
   return (
-    <div class="day noprint" role="group" aria-label={t("day")}>
-      {step(previous, t("day_previous"), "‹")}
-      <input type="date" aria-label={t("day")} value={marketDay() ?? shown ?? ""} onChange={(event) => setParams({ per: event.currentTarget.value || null })} />
-      {step(next, t("day_next"), "›")}
+    <div class="day noprint" role="group" aria-label={names.field}>
+      {step(previous, names.previous, "‹")}
+      <input type="date" aria-label={names.field} value={marketDay() ?? shown ?? ""} onChange={(event) => setParams({ per: event.currentTarget.value || null })} />
+      {step(next, names.next, "›")}
       {marketDay() && (
         <button class="ghost" onClick={() => setParams({ per: null, "saat-itu": null })}>
           {t("day_newest")}
