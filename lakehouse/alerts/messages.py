@@ -99,6 +99,12 @@ def decimal(number: float, language: Language) -> str:
     return text if language == "en" else text.replace(".", ",")
 
 
+def signed(number: float, language: Language) -> str:
+    """A change with sign and two decimal places: `+0.41` in English, `+0,41` in Indonesian."""
+    text = f"{number:+.2f}"
+    return text if language == "en" else text.replace(".", ",")
+
+
 def texts_of(rule: str, values: Mapping[str, str | float]) -> dict[str, str]:
     """Message and action in both languages, as the columns of gold.alerts.
 

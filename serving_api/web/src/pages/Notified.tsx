@@ -154,6 +154,10 @@ export function Notified() {
               {t(`way_${way}`)}
             </label>
           ))}
+          <label class="tick">
+            <input type="checkbox" checked={chosen.weekly_sheet} onChange={(event) => choose({ weekly_sheet: event.currentTarget.checked })} />
+            {t("weekly_sheet")}
+          </label>
           <Choice label="digest" values={DIGESTS} text={(digest) => t(`digest_${digest}`)} chosen={chosen.digest} choose={(digest) => choose({ digest })} />
           <Choice label="notified_level" values={LEVELS} text={(level) => t(`level_${level}`)} chosen={chosen.min_level} choose={(min_level) => choose({ min_level })} />
           {supported && (
