@@ -88,7 +88,7 @@ interface Entry {
   name: string;
 }
 /** A choice of several; none stands for all. */
-function Several(props: { label: "notified_commodities" | "notified_regions"; entries: Entry[]; chosen: string[]; choose: (ids: string[]) => void }) {
+export function Several(props: { label: "notified_commodities" | "notified_regions" | "account_regions"; entries: Entry[]; chosen: string[]; choose: (ids: string[]) => void }) {
   const { entries, chosen } = props;
   const names = entries.filter((entry) => chosen.includes(entry.id)).map((entry) => entry.name);
   const toggle = (id: string) => props.choose(chosen.includes(id) ? chosen.filter((each) => each !== id) : [...chosen, id]);
