@@ -121,6 +121,11 @@ def moment_text(moment: datetime, language: Language) -> str:
     return day_text(local, language) + time
 
 
+def signed(number: float, language: Language) -> str:
+    """A change with sign and two decimal places: `+0.41` in English, `+0,41` in Indonesian."""
+    return _separated(f"{number:+,.2f}", language)
+
+
 def texts_of(rule: str, values: Mapping[str, Value]) -> dict[str, str]:
     """Message and action in both languages, as the columns of gold.alerts.
 

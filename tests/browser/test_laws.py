@@ -14,12 +14,13 @@ from tests.browser.answers import altered, api_body, english_words
 from tests.support.waiting import eventually
 
 # Pages without panels, or whose panels need a role or rows of their own: other tests have their states.
-ELSEWHERE = ("/karantina", "/masuk", "/pengembang", "/perangkat", "/peringatan")
+ELSEWHERE = ("/admin", "/karantina", "/masuk", "/pengembang", "/perangkat", "/peringatan")
 CARDS = {
     "/": 5,
     "/komoditas": 6,
     "/prakiraan": 2,
     "/pipa-data": 8,
+    "/iph": 3,
     "/dashboard/map/": 2,
     "/sales": 5,
     "/pricing": 3,

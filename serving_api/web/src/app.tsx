@@ -14,7 +14,7 @@ import { lang, setLanguage, t } from "./i18n/index.ts";
 import { Home } from "./pages/Home.tsx";
 import { address, useFeed } from "./data/feed.ts";
 import { link, startLive } from "./data/live.ts";
-import { resume, role, signOut } from "./data/session.ts";
+import { mayAs, resume, role, signOut } from "./data/session.ts";
 import { linkTo, path, setParams, startRouter } from "./router.ts";
 import { theme, turnTheme } from "./theme.ts";
 import { BalanceBanner, LinkBanner } from "./ui/Connection.tsx";
@@ -39,7 +39,7 @@ function Icon({ path: shape }: { path: string }) {
 function Navigation() {
   const bar = useRef<HTMLElement>(null);
   const known = useFeed(address("/api/v1/supported"), NAMES_MS).body;
-  const isOfUse = ({ needs, path: own }: Entry) => !needs || own === path.value || (known?.[needs].length ?? 0) > 0;
+  const isOfUse = ({ needs, role: least, path: own }: Entry) => own === path.value || ((!needs || (known?.[needs].length ?? 0) > 0) && (!least || mayAs(least)));
   useEffect(() => {
     // On a phone not all entries are in sight.
     const host = bar.current!;

@@ -99,18 +99,20 @@ interface DayProps {
   shown: string | null;
   previous: string | null;
   next: string | null;
+  /** Of the field and its two buttons, where they are not about single days. */
+  names?: { field: string; previous: string; next: string };
 }
-export function DayChoice({ shown, previous, next }: DayProps) {
+export function DayChoice({ shown, previous, next, names = { field: t("day"), previous: t("day_previous"), next: t("day_next") } }: DayProps) {
   const step = (to: string | null, label: string, sign: string) => (
     <button class="ghost" disabled={!to} aria-label={label} onClick={() => setParams({ per: to })}>
       {sign}
     </button>
   );
   return (
-    <div class="day noprint" role="group" aria-label={t("day")}>
-      {step(previous, t("day_previous"), "‹")}
-      <DateField label={t("day")} value={marketDay() ?? shown ?? ""} choose={(per) => setParams({ per })} />
-      {step(next, t("day_next"), "›")}
+    <div class="day noprint" role="group" aria-label={names.field}>
+      {step(previous, names.previous, "‹")}
+      <DateField label={names.field} value={marketDay() ?? shown ?? ""} choose={(per) => setParams({ per })} />
+      {step(next, names.next, "›")}
       {marketDay() && (
         <button class="ghost" onClick={() => setParams({ per: null, "saat-itu": null })}>
           {t("day_newest")}
