@@ -114,6 +114,8 @@ def filled(shell: bytes, page: PlainPage, request: Request) -> bytes:
         "og:url": f"{settings().public_url}{request.url.path}{query}",
         "og:locale": "en" if language_in(request) == "en" else "id_ID",
     }
+    if request.url.path == EMBEDDED:  # its chart is a picture too
+        properties["og:image"] = f"{settings().public_url}{EMBEDDED}.png{query}"
     preview = [f'<meta property="{name}" content="{escape(text)}">' for name, text in properties.items()]
     preview.append(f'<meta name="description" content="{escape(page.sentence)}">')
     return shell.replace(FIGURES, page.html.encode()).replace(PREVIEW, "\n".join(preview).encode())
