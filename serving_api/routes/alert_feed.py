@@ -120,8 +120,9 @@ def add_entry(feed: ET.Element, alert: Mapping[str, Any], words: Words, page: st
 def page_query(item: Mapping[str, Any]) -> dict[str, str]:
     """The parameters of /peringatan that show an alert among few others."""
     state = {"keadaan": "cleared"} if item["state"] == "cleared" else {}
-    place = {"prov": item["region"]} if item["region"] else {}
-    return {"peringatan": item["alert_id"], "tingkat": item["level"], **place, **state}
+    about = {"tentang": item["commodity"], "prov": item["region"]}
+    named = {name: value for name, value in about.items() if value}
+    return {"peringatan": item["alert_id"], "tingkat": item["level"], **named, **state}
 
 
 def urn(name: str) -> str:

@@ -63,8 +63,8 @@ def title_and_summary(file: Path) -> tuple[str, str]:
     """(heading, first sentence) of a page."""
     parts = [part.strip() for part in file.read_text(encoding="utf-8").split("\n\n")]
     parts = parts[1:] if parts[0].startswith("<!--") else parts
-    sentence = next((part for part in parts[1:] if part[:1].isalpha()), "")
-    plain = LINK.sub(r"\1", " ".join(sentence.split()))
+    sentence = next((part for part in parts[1:] if part.lstrip("*")[:1].isalpha()), "")
+    plain = LINK.sub(r"\1", " ".join(sentence.split())).replace("*", "")
     return parts[0].removeprefix("# "), plain.partition(". ")[0].rstrip(".:")
 
 

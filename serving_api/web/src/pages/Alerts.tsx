@@ -26,7 +26,7 @@ function Filters() {
       <Select label={t("level")} options={SHOWN_LEVELS.map((level) => [level, level ? textOr(`level_${level}`, level) : t("all_levels")])} value={param("tingkat") ?? ""} choose={(level) => setParams({ tingkat: level || null, peringatan: null })} class="choice small" />
       <Select label={t("commodity")} options={[["", t("all_commodities")], ...commodityOptions(useSupported().body)]} value={param("tentang") ?? ""} choose={(commodity) => setParams({ tentang: commodity || null, peringatan: null })} class="choice small" />
       <ProvinceChoice all={t("all_provinces")} />
-      <a class="ghost" href={address("/api/public/alerts/feed.atom", { level: param("tingkat"), region: province(), lang: lang.value })} type="application/atom+xml" title={t("feed_title")}>
+      <a class="ghost" href={address("/api/public/alerts/feed.atom", { level: param("tingkat"), commodity: param("tentang"), region: province(), lang: lang.value })} type="application/atom+xml" title={t("feed_title")}>
         {t("feed_link")}
       </a>
     </div>
