@@ -9,7 +9,7 @@ import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/parts.css";
 import "./styles/queue.css";
-import { EMBEDDED, ENTRIES, PAGES, SIGN_IN, type Entry } from "./entries.ts";
+import { EMBEDDED, ENTRIES, METHOD_PAGE, PAGES, SIGN_IN, type Entry } from "./entries.ts";
 import { lang, setLanguage, t } from "./i18n/index.ts";
 import { Home } from "./pages/Home.tsx";
 import { address, useFeed } from "./data/feed.ts";
@@ -139,7 +139,7 @@ function App() {
           {content}
         </main>
         <footer>
-          {t("footer")} <a href="/docs">API</a> · <a href="/assets/licenses.txt">{t("licences")}</a>
+          {t("footer")} <a href={linkTo(METHOD_PAGE.path)}>{t("method")}</a> · <a href="/docs">API</a> · <a href="/assets/licenses.txt">{t("licences")}</a>
         </footer>
       </div>
     </>

@@ -34,4 +34,5 @@ export const ENTRIES: Entry[] = [
 export const SIGN_IN: Entry = { path: "/masuk", title: "sign_in", icon: "", load: async () => (await import("./pages/SignIn.tsx")).SignIn };
 /** What `?embed=1` shows of its address. */
 export const EMBEDDED: Entry = { path: "/komoditas", title: "nav_commodity", icon: "", load: async () => (await import("./pages/Embedded.tsx")).Embedded };
-export const PAGES = [...ENTRIES, SIGN_IN];
+export const METHOD_PAGE: Entry = { path: "/metode", title: "method", icon: "", load: async () => (await import("./pages/Methods.tsx")).Methods };
+export const PAGES = [...ENTRIES, SIGN_IN, METHOD_PAGE];
