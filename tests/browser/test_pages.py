@@ -181,6 +181,7 @@ def test_past_forecasts_are_strokes_of_the_chart(page: Page) -> None:
     page.route("**/forecasts/issued*", altered(lambda body: body | {"items": rows}))
     page.route("**/api/public/forecast*", lambda route: route.abort())
     page.goto(f"{CHILLI}&rentang=90")
+    expect(page.get_by_role("button", name="Prakiraan yang lalu")).to_be_visible()
     with page.expect_download() as download:
         page.locator(".card.full").first.get_by_role("button", name="Unduh CSV").click()
     saved = list(csv.DictReader(download.value.path().read_text(encoding="utf-8").splitlines()))
