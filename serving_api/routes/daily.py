@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from fastapi import Query, Response
 
 from lakehouse.reference import commodities, provinces
+from lakehouse.translation import in_language
 from serving_api.http.messages import message
 from serving_api.http.problems import invalid
 from serving_api.http.router import Router
@@ -179,6 +180,8 @@ def get_price_map(query: Annotated[MapQuery, Query()], responses: CurrentRespons
     figures = figures_of(responses.snapshots, query.known_on, commodity_ids(query.commodity))
     commodity = series_commodity(query.commodity, figures)
     item = read_map(figures, commodity, query.metric, query.day)
+    if item["reason"]:
+        item["reason"] = in_language(item["reason"], responses.language)
     return answer(responses, figures, item, [commodity], item["date"])
 
 

@@ -252,6 +252,13 @@ def test_every_value_of_the_map_lies_in_a_class(lake: tuple[Api, pa.Table], metr
             and (entry["to"] is None or value < entry["to"])
         ]
         assert len(classes) == 1
+    assert (body["reason"] is None) == any(region["value"] is not None for region in body["regions"])
+
+
+def test_map_names_why_a_metric_has_no_value_in_the_callers_language(lake: tuple[Api, pa.Table]) -> None:
+    response = lake[0].get(f"{MAP}?commodity={MIXED}&metric=ifpa", headers={"Accept-Language": "id"})
+    assert response.json()["reason"] == "belum cukup: ada 0 tahun untuk bulan ini, diperlukan 5"
+    assert "0 years of this month" in body_of(lake[0], f"{MAP}?commodity={MIXED}&metric=ifpa")["reason"]
 
 
 def test_changes_are_the_prices_after_a_version(tmp_path: Any) -> None:
