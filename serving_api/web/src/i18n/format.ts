@@ -21,6 +21,7 @@ const ZONES: Record<string, string> = { "Asia/Jakarta": "WIB", "Asia/Pontianak":
 const JAKARTA = "Asia/Jakarta";
 const times = computed(() => Object.fromEntries(Object.keys(ZONES).map((timeZone) => [timeZone, new Intl.DateTimeFormat(locale.value, { dateStyle: "medium", timeStyle: "short", timeZone })])));
 const clocks = computed(() => new Intl.DateTimeFormat(locale.value, { hour: "2-digit", minute: "2-digit", second: "2-digit", timeZone: JAKARTA }));
+const hours = computed(() => new Intl.DateTimeFormat(locale.value, { hour: "2-digit", minute: "2-digit", timeZone: JAKARTA }));
 const minus = (text: string) => text.replace("-", "\u2212");
 type Value = number | null | undefined;
 
@@ -60,6 +61,8 @@ export function moment(iso: string | null | undefined, zone: string | null = nul
   const local = zone !== null && zone in ZONES ? zone : JAKARTA;
   return `${times.value[local].format(new Date(iso))} ${ZONES[local]}`;
 }
+/** 06.00: the hour of a moment on Jakarta's clocks. */
+export const hourOf = (iso: string): string => hours.value.format(new Date(iso));
 /** The day of a moment in a time zone. */
 export const dayIn = (iso: string | null | undefined, timeZone: string): string => (iso ? new Intl.DateTimeFormat(locale.value, { dateStyle: "medium", timeZone }).format(new Date(iso)) : NONE);
 /** 45 d, 12 mnt, 3 j: a length of time in its largest unit. */
