@@ -21,6 +21,7 @@ from lakehouse.alerts.personal import (
     reaches,
     symbol_message,
 )
+from lakehouse.alerts.weekly_sheet import SHEET_COLUMNS, sheet_week, weekly_sheet
 from lakehouse.io.delta import read_columns
 from lakehouse.io.identity.database import Database, StoreUnavailable
 from lakehouse.io.identity.personal_messages import (
@@ -44,6 +45,7 @@ from producers.channels.sender import Sender
 log = logging.getLogger("lumbung.alerts")
 BARS = "gold.bars_live"
 SIGNALS = "gold.signals"
+WEEKLY = "gold.weekly_index"
 NEW_SECONDS = 5.0  # between two looks for new alerts while the tables do not change
 PEOPLE_SECONDS = 60.0  # between two reads of who wants to be notified, and how
 
@@ -68,6 +70,7 @@ class PersonalNews:
         self._changed: list[tuple[Mapping[str, Any], datetime]] = []
         self._new_at = 0.0
         self._people_at = 0.0
+        self._sheet_at = 0.0
 
     @property
     def held(self) -> Collection[str]:
@@ -91,6 +94,7 @@ class PersonalNews:
             await self._about_symbols(stamps is None, now)
             await self._about_commodities(now)
             await self._send_digests(now)
+            self._send_sheet(now)
         except StoreUnavailable as failure:
             log.warning("people are not notified for now: %s", failure)
             return
@@ -190,6 +194,19 @@ class PersonalNews:
                 summary = personal_digest(owner, reader.digest, messages, reader.language)
                 self._address_to(reader, [summary], now)
         await leave_digest(self.database, [each.alert_id for own in due.values() for each in own])
+
+    def _send_sheet(self, now: float) -> None:
+        """Queue the Monday sheet for who wants it. It has one id a week, so that each person gets it once."""
+        assert self._people is not None
+        week = sheet_week(datetime.fromtimestamp(now, UTC))
+        wanted = [reader for reader in self._people.values() if reader.weekly_sheet]
+        if week is None or not wanted or self.clock() < self._sheet_at:
+            return
+        self._sheet_at = self.clock() + PEOPLE_SECONDS
+        rows = read_columns(WEEKLY, list(SHEET_COLUMNS), pc.field("week") == week)
+        for reader in wanted:
+            sheet = weekly_sheet(rows.to_pylist() if rows else [], reader.regions, reader.language)
+            self._address_to(reader, [sheet] if sheet else [], now)
 
     async def _refresh_people(self, messages: Sequence[PersonalMessage]) -> None:
         """Read again how people want to be notified, before somebody is."""

@@ -21,6 +21,7 @@ BUILT = VENV / "web"
 WORK = VENV / "web-build"
 CACHE = VENV / "deno"
 DIGEST = "sources.sha256"
+FAILED = 3  # exit code
 PRINT_OPENAPI = "import json; from serving_api.app import app; print(json.dumps(app.openapi()))"
 REMEDY = (
     "  remedy: check the network (behind a proxy: HTTPS_PROXY; another npm registry: NPM_CONFIG_REGISTRY), "
@@ -110,7 +111,7 @@ def main() -> None:
         raise SystemExit(130) from None
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"the web page could not be built: {error}\n{remedy}", file=sys.stderr)
-        raise SystemExit(3) from None
+        raise SystemExit(FAILED) from None
 
 
 if __name__ == "__main__":

@@ -4,17 +4,23 @@ import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 
+import pyarrow as pa
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from conf.settings import REPO
+from lakehouse.arrow import arrow_schema
+from lakehouse.contracts.contract import contracts
 from lakehouse.identity.roles import Role
+from lakehouse.io.delta import open_table
+from lakehouse.io.query import reference_tables, run_contract_sql
 from scripts.bench.api_lake import write
 from scripts.stack import web_page
 from tests.lakehouse.trading.made_bars import COIN, random_bars
 from tests.serving_api.indicator_lake import fill_prices, stored_rows
 from tests.support import forecast_lake
 from tests.support.api import ApiProcess, Environment, new_stack
+from tests.support.gold.weekly import bps_row
 from tests.support.identity.people import PASSWORD, add_person
 from tests.support.retail.shop_lake import fill_shop
 from tests.support.served_lake import ALERTS, NOW, QUARANTINE, market_rows
@@ -59,12 +65,24 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+def write_weekly_index(root: str) -> None:
+    """The weekly index over the indicators of the lake, with a figure of BPS about its newest Sunday."""
+    indicators = open_table("gold.indicators", root=root).to_pyarrow_table()
+    bps = pa.Table.from_pylist(
+        [bps_row("iph-aceh", "2024-08-04", 0.41)], schema=arrow_schema(contracts()["silver.macro"])
+    )
+    contract = contracts()["gold.weekly_index"]
+    views = {"gold_indicators": indicators, "silver_macro": bps} | reference_tables(contract.sql)
+    write(root, contract.table, run_contract_sql(contract, views))
+
+
 @pytest.fixture(scope="package")
 def running(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
     """The API on a lake of thousands of prices and a forecast."""
     stack = new_stack(tmp_path_factory.mktemp("site"))
     with Environment(stack).entered():
         fill_prices(stack.lake_root, stored_rows(7))
+        write_weekly_index(stack.lake_root)
         write(stack.lake_root, "gold.markets", market_rows())
         write(stack.lake_root, "gold.alerts", ALERTS)
         write(stack.lake_root, "silver.quarantine", QUARANTINE)

@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.sync_api import Page, Response, expect
+from playwright.sync_api import Browser, Page, Response, expect
 
 from lakehouse.io.identity import recipients
 from lakehouse.io.identity.accounts import by_email, one_time_link
@@ -11,7 +11,7 @@ from scripts.stack.throwaway import Stack
 from tests.browser.accessibility import faults_of
 from tests.browser.conftest import signed_in
 from tests.support.api import ApiProcess
-from tests.support.identity.people import add_person, in_store
+from tests.support.identity.people import PASSWORD, add_person, in_store
 
 CHOSEN = "delapan gajah menyeberang sungai"
 
@@ -67,6 +67,40 @@ def test_sign_in_lasts_over_a_reload_and_ends_in_every_tab(page: Page, running: 
     page.get_by_label("Kata sandi").fill(CHOSEN)
     page.keyboard.press("Enter")
     expect(second.get_by_role("button", name="Keluar")).to_be_visible()
+
+
+def test_person_changes_the_password_and_ends_the_sign_ins_elsewhere(
+    page: Page, chromium: Browser, running: ApiProcess, axe: str
+) -> None:
+    add_person(running.stack, "changer@example.id")
+    elsewhere = chromium.new_context(base_url=running.stack.api_url).new_page()
+    for each in (page, elsewhere):
+        each.goto("/masuk")
+        each.get_by_label("Alamat surel").fill("changer@example.id")
+        each.get_by_label("Kata sandi").fill(PASSWORD)
+        each.keyboard.press("Enter")
+        expect(each.get_by_role("button", name="Keluar")).to_be_visible()
+    page.get_by_role("link", name="pengguna", exact=True).click()
+    page.get_by_text("Ganti kata sandi").first.click()
+    sent: list[int] = []
+    page.on("response", lambda response: response.url.endswith("/password") and sent.append(response.status))
+    change = page.get_by_role("button", name="Ganti kata sandi")
+    page.get_by_label("Kata sandi sekarang").fill("tiga kucing tidur di pagar")
+    page.get_by_label("Kata sandi baru").fill(CHOSEN)
+    change.click()
+    expect(page.get_by_role("main").get_by_role("alert")).to_contain_text("tidak cocok")
+    assert sent == [401], "a wrong password counts once"
+    page.get_by_label("Kata sandi sekarang").fill(PASSWORD)
+    change.click()
+    expect(page.get_by_text("Kata sandi sudah diganti.")).to_be_visible()
+    assert faults_of(page, axe) == []
+    page.reload()
+    expect(page.get_by_text("changer@example.id")).to_be_visible()
+    elsewhere.reload()
+    expect(elsewhere.get_by_role("link", name="Masuk", exact=True)).to_be_visible()
+    elsewhere.context.close()
+    page.get_by_role("button", name="Akhiri sesi di semua perangkat").click()
+    expect(page.get_by_role("link", name="Masuk", exact=True)).to_be_visible()
 
 
 def is_saved(response: Response) -> bool:

@@ -32,6 +32,7 @@ DEFAULTS: Mapping[str, Any] = {
     "alert_commodities": None,
     "alert_regions": [],
     "digest": "none",
+    "weekly_sheet": False,
 }
 MOST_ALERTS = 100  # of one person
 GIVEN = ("alert_id", "owner", "symbol", "condition", "value", "signal")  # what an alert is

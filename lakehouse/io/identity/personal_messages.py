@@ -39,6 +39,7 @@ class Reader:
     regions: frozenset[str] | None
     min_level: str
     digest: str
+    weekly_sheet: bool
 
 
 async def readers(database: Database) -> list[Reader]:
@@ -56,6 +57,7 @@ async def readers(database: Database) -> list[Reader]:
             wanted_regions(chosen, person),
             chosen.min_level,
             chosen.digest,
+            chosen.weekly_sheet,
         )
         for chosen, person in rows
         if person is None or not person.disabled

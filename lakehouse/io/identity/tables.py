@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, String, TypeDecorator
+from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, String, TypeDecorator, false
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 DIGEST = String(64)
@@ -160,6 +160,7 @@ class PersonalSettings(IdentityTable):
     alert_commodities: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     alert_regions: Mapped[list[str]]
     digest: Mapped[str] = mapped_column(String(8))  # none, daily, weekly
+    weekly_sheet: Mapped[bool] = mapped_column(server_default=false())
 
 
 class PersonalRecipient(IdentityTable):

@@ -46,7 +46,7 @@ NotificationIdInPath = Annotated[
     str, Path(max_length=64, description="`id` of the notification", examples=["5d1f0c2b7e9a"])
 ]
 PREFERENCES = tuple(Preferences.model_fields)
-CHOSEN = ("email", "telegram", "whatsapp", "websocket", "min_level", "digest")
+CHOSEN = ("email", "telegram", "whatsapp", "websocket", "min_level", "digest", "weekly_sheet")
 ADDRESSES = {"telegram": "telegram_chat", "whatsapp": "whatsapp_number"}  # channel -> its member
 
 

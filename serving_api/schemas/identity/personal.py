@@ -65,6 +65,11 @@ class NotificationSettings(RequestBody):
         description="none: each message at once. daily, weekly: one message by e-mail, Telegram and WhatsApp "
         "at 07:00 in Jakarta, on Mondays for weekly, about what happened; level kritis still goes at once"
     )
+    weekly_sheet: bool = Field(
+        False,
+        description="on Mondays at 06:00 in Jakarta, by e-mail, Telegram and WhatsApp: the weekly index "
+        "of the week before, of Indonesia and of `regions`",
+    )
     telegram_chat: Address | None = Field(description=f"one's own chat with the bot{ADDRESS}")
     whatsapp_number: Address | None = Field(description=f"number with country code{ADDRESS}")
 

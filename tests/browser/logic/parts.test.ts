@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { Importance } from "../../../serving_api/web/src/data/types.ts";
 import { byKind } from "../../../serving_api/web/src/pages/models/kinds.ts";
 import { matches } from "../../../serving_api/web/src/pages/search.ts";
+import { mondayOf, shifted, toneOf } from "../../../serving_api/web/src/pages/week.ts";
 import { answerRows } from "../../../serving_api/web/src/ui/answerRows.ts";
 
 Deno.test("a target is found when it holds every word, without case and signs", () => {
@@ -27,4 +28,10 @@ Deno.test("an answer is saved as its longest list, its days, or itself", () => {
   assert.deepEqual(answerRows({ valid: true, length: 3, meta }), [{ valid: "true", length: 3 }]);
   const series = { dates: ["2026-11-20", "2026-11-21"], regions: [{ name: "Aceh" }], price_idr: [[1, null]], national: [2, 3], unit: "kg", meta };
   assert.deepEqual(answerRows(series), [{ date: "2026-11-20", national: 2, Aceh: 1 }, { date: "2026-11-21", national: 3, Aceh: null }]);
+});
+
+Deno.test("a day belongs to the week of the Monday before it, over the ends of months and years", () => {
+  assert.deepEqual(["2026-11-23", "2026-11-29", "2027-01-01", "2024-03-01"].map(mondayOf), ["2026-11-23", "2026-11-23", "2026-12-28", "2024-02-26"]);
+  assert.equal(shifted("2024-02-26", 6), "2024-03-03");
+  assert.deepEqual([0.005, -0.005, 0.0049, -0.0049].map(toneOf), ["rose", "fell", "stayed", "stayed"]);
 });

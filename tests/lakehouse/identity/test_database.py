@@ -12,6 +12,7 @@ from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from conf.settings import Settings
+from lakehouse.io.identity import personal
 from lakehouse.io.identity.audit import record
 from lakehouse.io.identity.database import Database, StoreUnavailable
 from lakehouse.io.identity.knob_audit import audit_knobs, knob_texts
@@ -91,6 +92,23 @@ def test_store_of_another_version_is_refused_with_its_remedy_and_left_as_it_is(
     assert kept == version
 
 
+def test_choice_of_the_monday_sheet_is_added_to_an_earlier_store_as_no(database_url: str):
+    async def upgraded() -> bool:
+        database = Database(database_url)
+        await database.migrate()
+        await personal.change_settings(database, "p1", "notifications", {"email": True, "weekly_sheet": True})
+        async with database._engine.begin() as connection:
+            await connection.exec_driver_sql("alter table personal_settings drop column weekly_sheet")
+            await connection.exec_driver_sql("update alembic_version set version_num = '0006'")
+        await database.migrate()
+        settings = await personal.settings_of(database, "p1")
+        await database.close()
+        assert settings.email
+        return settings.weekly_sheet
+
+    assert asyncio.run(upgraded()) is False
+
+
 def test_processes_that_start_at_once_migrate_once(database_url: str):
     async def together() -> list[str]:
         databases = [Database(database_url) for _ in range(4)]
@@ -101,7 +119,7 @@ def test_processes_that_start_at_once_migrate_once(database_url: str):
             await database.close()
         return versions
 
-    assert asyncio.run(together()) == ["0006"]
+    assert asyncio.run(together()) == ["0007"]
 
 
 def test_rows_of_a_deleted_person_go_with_it_and_times_keep_their_zone(database_url: str):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from conf.settings import settings
+from lakehouse.alerts.weekly_sheet import weekly_sheet
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.identity.roles import Role
@@ -396,3 +397,89 @@ def test_weekly_digest_comes_on_monday_and_what_waits_comes_when_digests_are_tur
         assert await worker.look(monday + timedelta(days=6, hours=2)) == [], "it was in a digest already"
 
     run(work)
+
+
+def week_row(code: str, index: float | None, rank: int | None, **more: Any) -> dict[str, Any]:
+    """A row of gold.weekly_index of the week that ends on SUNDAY."""
+    chilli = {"commodity": "cabai-rawit-merah", "weight": 0.13, "change_pct": 20.0, "contribution_pct": 0.31}
+    rice = {"commodity": "beras-medium", "weight": 3.81, "change_pct": 0.5, "contribution_pct": 0.4}
+    missing = {"commodity": "bawang-putih", "weight": 0.17, "contribution_pct": None}
+    return {
+        "week": date(2026, 11, 16),
+        "week_end": date(2026, 11, 22),
+        "is_complete": True,
+        "last_day": date(2026, 11, 22),
+        "region_code": code,
+        "region": {"ID": "Indonesia", "11": "Aceh", "32": "Jawa Barat"}[code],
+        "index_pct": index,
+        "rank": rank,
+        "regions": 2,
+        "items": [chilli, rice, missing],
+        "up": 2,
+        "down": 0,
+        "stable": 0,
+        "bps_index_pct": None,
+        **more,
+    }
+
+
+WEEK = [week_row("ID", 0.71, None), week_row("11", 1.5, 1, bps_index_pct=1.4), week_row("32", -0.1, 2)]
+SHEET_MORNING = SUNDAY + timedelta(hours=20)  # Monday, 06:00 in Jakarta
+
+
+def test_monday_sheet_goes_out_once_a_week_to_those_who_want_it(run: Any) -> None:
+    async def work(database: Database, news: PersonalNews, deliveries: Deliveries) -> list[Any]:
+        wanted = {"weekly_sheet": True, "alert_regions": ["11"]}
+        owner = await subscriber(database, "weekly")
+        await personal.change_settings(database, owner, "notifications", wanted)
+        morning = Morning(database, news, deliveries)
+        write("gold.weekly_index", [week_row("ID", None, None)])
+        seen = [await morning.look(SHEET_MORNING), morning.bodies]
+        write("gold.weekly_index", WEEK)
+        seen += [await morning.look(SHEET_MORNING - timedelta(seconds=1))]
+        for hours, restarts in ((0, True), (1, True), (2, False), (24, True), (7 * 24, True)):
+            seen.append(await morning.look(SHEET_MORNING + timedelta(hours=hours), restarts=restarts))
+            seen += [morning.bodies] if hours == 0 else []
+        return seen
+
+    empty, _, early, first, bodies, *later = run(work)
+    subject = "Monday sheet: Indonesia +0.71 %, week of 2026-11-16 to 2026-11-22"
+    assert (empty, early) == ([], []) and first == [
+        ("personal", subject),
+        ("personal-telegram", subject),
+    ]
+    assert later == [[], [], [], []], "no week twice, and none without an index"
+    assert bodies[0].splitlines() == [
+        "Indonesia: +0.71 % against the mean of the month before; commodities: 2 up, 0 down, 0 stable.",
+        "Highest: Aceh +1.50 %, Jawa Barat -0.10 %.",
+        "Lowest: Jawa Barat -0.10 %, Aceh +1.50 %.",
+        "",
+        "Aceh: +1.50 % against the mean of the month before; commodities: 2 up, 0 down, 0 stable.",
+        "Place 1 of 2 provinces, counted from the largest rise.",
+        "BPS' own IPH: +1.40 %.",
+        "",
+        "Contributions in Indonesia:",
+        "+0.40  Beras Medium",
+        "+0.31  Cabai Rawit Merah",
+        "",
+        "Contributions in Aceh:",
+        "+0.40  Beras Medium",
+        "+0.31  Cabai Rawit Merah",
+        "",
+        "Lumbung computes this index in the style of BPS' IPH; it is not the IPH of BPS.",
+        "https://lumbung.example.id/iph?per=2026-11-22",
+    ]
+
+
+def test_sheet_of_a_week_without_its_last_days_names_the_newest_and_is_not_sent_unasked(run: Any) -> None:
+    runs = week_row("ID", 0.71, None, is_complete=False, last_day=date(2026, 11, 20))
+    sheet = weekly_sheet([runs], None, "id")
+    assert sheet is not None and sheet.body.splitlines()[0].endswith("yang terbaru dari 2026-11-20.")
+    assert "+0,71 %" in sheet.subject
+
+    async def work(database: Database, news: PersonalNews, deliveries: Deliveries) -> list[Any]:
+        await subscriber(database, "none")
+        write("gold.weekly_index", WEEK)
+        return await Morning(database, news, deliveries).look(SHEET_MORNING)
+
+    assert run(work) == []

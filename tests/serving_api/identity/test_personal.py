@@ -30,6 +30,7 @@ NOTIFIED: dict[str, Any] = {
     "commodities": ["cabai-rawit-merah"],
     "regions": ["32"],
     "digest": "daily",
+    "weekly_sheet": True,
     "telegram_chat": None,
     "whatsapp_number": None,
 }
@@ -115,6 +116,8 @@ def test_followed_commodities_are_those_of_alerts_until_others_are_chosen(own: A
     named = NOTIFIED | {"commodities": ["Garam Konsumsi", "garam"], "regions": ["Jawa Barat", "32"]}
     stored = NOTIFIED | {"commodities": ["garam"]}
     assert send(own, "PUT", SETTINGS, named, token).json() == stored
+    earlier = {name: value for name, value in NOTIFIED.items() if name != "weekly_sheet"}
+    assert send(own, "PUT", SETTINGS, earlier, token).json()["weekly_sheet"] is False
     everything = NOTIFIED | {"commodities": [], "regions": []}
     assert send(own, "PUT", SETTINGS, everything, token).json() == everything
     assert send(own, "GET", SETTINGS, token=token).json() == everything

@@ -95,7 +95,7 @@ def test_figure_of_bps_is_next_to_the_index(api: Api) -> None:
     assert (item["week_end"], item["bps_index_pct"]) == ("2025-07-13", 0.41)
     others = pages(api, f"{PATH}?region=Aceh&limit=1000")
     assert {item["bps_index_pct"] for item in others} == {None}
-    assert item["weights"] == "BPS, Survei Biaya Hidup, as published by PIHPS (2012)"
+    assert item["weights"] == "BPS, Survei Biaya Hidup, via PIHPS (2012)"
 
 
 def test_index_as_known_on_a_day_has_no_later_week(api: Api) -> None:

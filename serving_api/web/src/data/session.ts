@@ -47,7 +47,7 @@ function post(path: string, body: object, token: string | null = null): Promise<
 }
 
 /** Tabs share the cookie, whose token is spent once: they renew one after the other. */
-function alone(work: () => Promise<void>): Promise<void> {
+function alone<Result>(work: () => Promise<Result>): Promise<Result> {
   return navigator.locks ? navigator.locks.request(LOCK, work) : work();
 }
 let renewal: Promise<void> | null = null;
@@ -82,8 +82,8 @@ export async function request(url: string, init: RequestInit = {}): Promise<Resp
 }
 
 /** Send a JSON body as the person who is signed in. */
-export function sendJson(url: string, body: object, headers: Record<string, string> = {}): Promise<Response> {
-  return request(url, { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) });
+export function sendJson(url: string, body: object, headers: Record<string, string> = {}, method = "POST"): Promise<Response> {
+  return request(url, { method, headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) });
 }
 
 async function begin(path: string, body: object): Promise<Response> {
@@ -96,10 +96,22 @@ export const signIn = (email: string, password: string): Promise<Response> => be
 /** The answer to a one-time link, which sets the password. */
 export const followLink = (link: string, password: string): Promise<Response> => begin("/api/v1/auth/link", { link, password });
 
-/** End the sign-in, and reload the page: nothing of the person stays in memory. */
-export async function signOut(): Promise<void> {
+/**
+ * The answer to a change of the password, which ends all sign-ins: this one begins again with the new password. A
+ * wrong one is not sent twice, as `request` does after 401: it counts like one of a sign-in.
+ */
+export async function changePassword(email: string, current: string, next: string): Promise<Response> {
+  const token = await bearer();
+  return alone(async () => {
+    const response = await post("/api/v1/users/me/password", { current_password: current, new_password: next }, token);
+    return response.ok ? signIn(email, next) : response;
+  });
+}
+
+/** End the sign-in, or all of the person, and reload the page: nothing of the person stays in memory. */
+export async function signOut(everywhere = false): Promise<void> {
   const token = await bearer().catch(() => null);
-  if (token) await post("/api/v1/auth/logout", {}, token).catch(() => null);
+  if (token) await post("/api/v1/auth/logout", { all: everywhere }, token).catch(() => null);
   end();
   location.assign("/");
 }

@@ -8,6 +8,7 @@ const numbers = computed(() => ({
   // "negative": what is rounded to zero has no sign
   whole: new Intl.NumberFormat(locale.value, { maximumFractionDigits: 0, signDisplay: "negative" }),
   change: new Intl.NumberFormat(locale.value, { minimumFractionDigits: 1, maximumFractionDigits: 1, signDisplay: "exceptZero" }),
+  fineChange: new Intl.NumberFormat(locale.value, { minimumFractionDigits: 2, maximumFractionDigits: 2, signDisplay: "exceptZero" }),
   figure: new Intl.NumberFormat(locale.value, { maximumFractionDigits: 2, signDisplay: "negative" }),
   share: new Intl.NumberFormat(locale.value, { minimumFractionDigits: 1, maximumFractionDigits: 1, signDisplay: "negative" }),
 }));
@@ -39,6 +40,8 @@ export function rupiahAxis(values: readonly number[]): string[] {
 }
 /** +6,1 %: a change, with its sign. */
 export const change = (value: Value): string => (value == null ? NONE : `${minus(numbers.value.change.format(value))}\u00a0%`);
+/** +0,41 %: a change as indices are published. */
+export const fineChange = (value: Value): string => (value == null ? NONE : `${minus(numbers.value.fineChange.format(value))}\u00a0%`);
 /** 6,1 %: a share or a size. */
 export const percent = (value: Value): string => (value == null ? NONE : `${minus(numbers.value.share.format(value))}\u00a0%`);
 /** 6,1 %: a share of 1. */

@@ -28,7 +28,7 @@ const columns = (zoneOf: (region: string) => string | null): Column<LivePrice>[]
   derivedColumn("event_time", "reported", (row) => row.event_time, (row) => (
     <>
       {moment(row.event_time, zoneOf(row.region))}
-      <span class={row.is_current ? "more dim" : "more old"}>
+      <span class={row.is_current ? "more dim" : "more outdated"}>
         {row.age_days ? t("days_ago", { days: whole(row.age_days) }) : t("newest_day")}
         {!row.is_current && <b>, {t("old_price")}</b>}
       </span>

@@ -88,7 +88,7 @@ interface Entry {
   name: string;
 }
 /** A choice of several; none stands for all. */
-function Several(props: { label: "notified_commodities" | "notified_regions"; entries: Entry[]; chosen: string[]; choose: (ids: string[]) => void }) {
+export function Several(props: { label: "notified_commodities" | "notified_regions" | "account_regions"; entries: Entry[]; chosen: string[]; choose: (ids: string[]) => void }) {
   const { entries, chosen } = props;
   const names = entries.filter((entry) => chosen.includes(entry.id)).map((entry) => entry.name);
   const toggle = (id: string) => props.choose(chosen.includes(id) ? chosen.filter((each) => each !== id) : [...chosen, id]);
@@ -154,6 +154,10 @@ export function Notified() {
               {t(`way_${way}`)}
             </label>
           ))}
+          <label class="tick">
+            <input type="checkbox" checked={chosen.weekly_sheet} onChange={(event) => choose({ weekly_sheet: event.currentTarget.checked })} />
+            {t("weekly_sheet")}
+          </label>
           <Choice label="digest" values={DIGESTS} text={(digest) => t(`digest_${digest}`)} chosen={chosen.digest} choose={(digest) => choose({ digest })} />
           <Choice label="notified_level" values={LEVELS} text={(level) => t(`level_${level}`)} chosen={chosen.min_level} choose={(min_level) => choose({ min_level })} />
           {supported && (

@@ -56,7 +56,7 @@ const TABLES: Column<Table>[] = [
   column("rows", "row_count", whole),
   derivedColumn("lag_seconds", "lag", (row) => row.lag_seconds, (row) => (
     <>
-      {duration(row.lag_seconds)} {row.late && <b class="old">{t("layer_late")}</b>}
+      {duration(row.lag_seconds)} {row.late && <b class="outdated">{t("layer_late")}</b>}
     </>
   )),
   column("freshness_seconds", "promise", duration),

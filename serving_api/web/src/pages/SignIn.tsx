@@ -1,4 +1,4 @@
-/** Sign in by e-mail address and password, or by a one-time link, which sets the password. */
+/** Sign in by e-mail address and password, or by a one-time link, which sets the password; and the own account. */
 import { signal } from "@preact/signals";
 import { useForm } from "../data/post.ts";
 import { outcomeOf } from "../data/problem.ts";
@@ -6,10 +6,10 @@ import { followLink, role, signIn } from "../data/session.ts";
 import { t } from "../i18n/index.ts";
 import { goTo, param, path } from "../router.ts";
 import { ProblemText } from "../ui/Panel.tsx";
+import { Account, LEAST_LENGTH } from "./Account.tsx";
 import { Notified } from "./Notified.tsx";
 
 const MAIN = "#main";
-const LEAST_LENGTH = 15;
 /** The secret of a link follows the # of the address: it is taken out of it at once. */
 const link = signal("");
 function takeLink(): void {
@@ -39,10 +39,15 @@ export function SignIn() {
   });
   return (
     <>
+      {role.value && !byLink && (
+        <>
+          <Account key={role.value} />
+          <Notified key={role.value} />
+        </>
+      )}
       <section class="card narrow" aria-labelledby="sign-in">
-        <h2 id="sign-in">{t(byLink ? "sign_in_link" : "sign_in_title")}</h2>
+        <h2 id="sign-in">{t(byLink ? "sign_in_link" : role.value ? "sign_in_other" : "sign_in_title")}</h2>
         <p class="note">{t(byLink ? "sign_in_link_text" : "sign_in_text")}</p>
-        {role.value && <p role="status">{t("signed_in_as", { role: t(`role_${role.value}`) })}</p>}
         <form class="fields" onSubmit={submit}>
           {!byLink && (
             <label>
@@ -60,7 +65,6 @@ export function SignIn() {
           </button>
         </form>
       </section>
-      {role.value && <Notified key={role.value} />}
     </>
   );
 }

@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 
 /** A name, its figure, and a class for its tone. */
-export type Fact = [name: string, text: string, tone?: string];
+export type Fact = [name: string, text: ComponentChildren, tone?: string];
 
 export function Facts({ facts, class: name = "strip" }: { facts: Fact[]; class?: string }) {
   return (
@@ -38,5 +38,20 @@ export function Bars({ bars, label }: { bars: Bar[]; label?: string }) {
         </div>
       ))}
     </dl>
+  );
+}
+
+const HALF = 50;
+/** A figure with a bar to its side of a middle line; `most`: the size that fills a half. */
+export function SignedBar({ value, most, text }: { value: number | null; most: number; text: string }) {
+  const width = value === null || !most ? 0 : (Math.abs(value) / most) * HALF;
+  return (
+    <span class="signed">
+      <svg viewBox={`${-HALF} 0 ${2 * HALF} 10`} preserveAspectRatio="none" aria-hidden="true">
+        <rect class={value !== null && value < 0 ? "fall" : "rise"} x={value !== null && value < 0 ? -width : 0} y={1} width={width} height={8} />
+        <path d="M0 0V10" />
+      </svg>
+      {text}
+    </span>
   );
 }
