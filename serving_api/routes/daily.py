@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import Query, Response
 
 from lakehouse.reference import provinces
+from lakehouse.translation import in_language
 from serving_api.http.messages import message
 from serving_api.http.problems import invalid
 from serving_api.http.router import Router
@@ -111,6 +112,8 @@ def get_price_map(query: Annotated[MapQuery, Query()], responses: CurrentRespons
     figures = figures_of(responses.snapshots, query.known_on, commodity_ids(query.commodity))
     commodity = series_commodity(query.commodity, figures)
     item = read_map(figures, commodity, query.metric, query.day)
+    if item["reason"]:
+        item["reason"] = in_language(item["reason"], responses.language)
     return answer(responses, figures, item, [commodity], item["date"])
 
 

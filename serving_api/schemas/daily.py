@@ -286,4 +286,7 @@ class PriceMap(BaseModel):
     date: OptionalDay = Field(description="the market day of the map; null: no price")
     regions: list[MapRegion] = Field(description="all provinces by code")
     legend: list[MapClass] = Field(description="lowest class first; only those of price depend on the day")
+    reason: str | None = Field(
+        description="why no province has a value though some reported, in the language of Accept-Language"
+    )
     meta: Meta
