@@ -193,6 +193,13 @@ class ChartQuery(QueryParameters):
     compared: str = Field(
         "", alias="bandingkan", max_length=200, description="up to three provinces, with commas"
     )
+    hidden: str = Field(
+        "",
+        alias="sembunyi",
+        max_length=100,
+        description="what is left out, with commas: provinces (those of `prov` and `bandingkan` stay), "
+        "national, ceiling, forecast",
+    )
     zoom: str | None = Field(
         None, pattern=r"^\d{4}-\d\d-\d\d\.\.\d{4}-\d\d-\d\d$", description="only first..last of these days"
     )

@@ -114,6 +114,8 @@ def draw_lines(axes: "Axes", view: ChartView) -> None:
     ends: list[tuple[str, float, Any]] = []
 
     def line(name: str, values: Values, **style: Any) -> None:
+        if all(value is None for value in values):
+            return
         axes.plot(days, numbers(values), label=name, **style)
         if style["linewidth"] > 1 and (known := [value for value in values if value is not None]):
             ends.append((name, known[-1], style["color"]))

@@ -29,7 +29,10 @@ MOST_COMPARED = 3
 
 @dataclass(frozen=True)
 class ChartView:
-    """A chart. `item`: its columns, without `meta`; `tables`, `model`: what they come from."""
+    """A chart. `item`: its columns, without `meta`; `tables`, `model`: what they come from.
+
+    `as_of`: the newest day with a price; None without one.
+    """
 
     item: dict[str, Any]
     tables: list[Snapshot]
@@ -38,12 +41,7 @@ class ChartView:
     demo: bool
     words: Words
     query: ChartQuery
-
-    @property
-    def as_of(self) -> date | None:
-        """The newest day with a price; None without one."""
-        prices = zip(self.days, self.item["national"], strict=True)
-        return max((day for day, price in prices if price is not None), default=None)
+    as_of: date | None
 
     @property
     def days(self) -> list[date]:
@@ -64,18 +62,21 @@ def read_chart(snapshots: Snapshots, query: ChartQuery) -> ChartView:
     forecasts = snapshots["gold.forecasts"]
     issued = None if query.day else champion_days(forecasts, query.commodity, code, region)
     words = words_of(query.lang)
+    columns = drawn(series, issued, query)
+    prices = zip(columns["dates"], columns["national"], strict=True)
+    as_of = max((date.fromisoformat(day) for day, price in prices if price is not None), default=None)
     item = {
         "title": words.text("chart_title", name=series["name"], unit=series["unit"]),
         **{name: series[name] for name in ("commodity", "name", "unit", "level")},
         "region": region,
-        **drawn(series, issued, query),
+        **without_hidden(columns, query, {region, *compared}),
         "sources": sources_of(series["providers"], query.lang),
         "page": page_of(query),
     }
     tables = [*figures.snapshots, forecasts]
     demo = from_simulated(snapshots, [commodity])
     model = issued[1] if issued and item["forecast"] else None
-    return ChartView(item, tables, model, compared, demo, words, query)
+    return ChartView(item, tables, model, compared, demo, words, query, as_of)
 
 
 def names_of(text: str) -> list[str]:
@@ -131,6 +132,21 @@ def drawn(
         "national": cut(series["national"]),
         "reference_idr": cut(series["reference_idr"]),
         "forecast": forecast_columns(*issued, days) if fits and issued else None,
+    }
+
+
+def without_hidden(columns: dict[str, Any], query: ChartQuery, chosen: set[str]) -> dict[str, Any]:
+    """The columns without what the reader has hidden; the provinces that were chosen stay."""
+    hidden = {name.strip() for name in query.hidden.split(",")}
+    nothing = [None] * len(columns["dates"])
+    lines = zip(columns["regions"], columns["price_idr"], strict=True)
+    kept = [line for line in lines if "provinces" not in hidden or line[0]["name"] in chosen]
+    return columns | {
+        "regions": [region for region, _ in kept],
+        "price_idr": [prices for _, prices in kept],
+        "national": nothing if "national" in hidden else columns["national"],
+        "reference_idr": nothing if "ceiling" in hidden else columns["reference_idr"],
+        "forecast": None if "forecast" in hidden else columns["forecast"],
     }
 
 

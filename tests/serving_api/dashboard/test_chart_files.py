@@ -93,6 +93,11 @@ def test_days_range_and_zoom_are_those_of_the_address(api: Api) -> None:
     assert past["dates"][-1] == str(last) and past["forecast"] is None and len(past["dates"]) <= 30
     assert not drawn(api, f"{QUERY}&per=2001-01-01&saat-itu=1")["dates"]
     assert api.get(f"/komoditas.png?{QUERY}&per=2001-01-01&saat-itu=1").status_code == 200, "says so"
+    bare = drawn(api, f"{QUERY}&sembunyi=provinces,ceiling,forecast,dots")
+    assert [region["name"] for region in bare["regions"]] == ["Aceh", "Jawa Barat"]
+    assert not any(bare["reference_idr"]) and bare["forecast"] is None and any(bare["national"])
+    hidden = api.get(f"/komoditas.svg?{QUERY}&sembunyi=national").text
+    assert "Rata-rata nasional" not in hidden and f"{LAST.year}. Lisensi" in hidden
     assert drawn(api, f"{QUERY}&kelas=3&tabel=1")["dates"], "parameters of other panels change nothing"
 
 

@@ -5,7 +5,7 @@ import { params } from "../router.ts";
 import { commodity } from "../ui/controls.tsx";
 
 /** What the chart depends on; the names that /komoditas.csv, .json, .svg and .png take. */
-const DRAWN = ["prov", "rentang", "per", "saat-itu", "bandingkan", "zoom"];
+const DRAWN = ["prov", "rentang", "per", "saat-itu", "bandingkan", "sembunyi", "zoom"];
 const FILES = ["csv", "json", "svg", "png"];
 const EMBED_HEIGHT = 640;
 
