@@ -1,10 +1,11 @@
 """The web page: one HTML shell for all its addresses, hashed assets, and redirects from older addresses.
 
-Two pages also hold their figures as plain HTML, for readers without script.
+Two pages also hold their figures as plain HTML, for readers without script, and all a preview (Open Graph).
 """
 
 import hashlib
 import logging
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,12 @@ from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from conf.settings import REPO
+from conf.settings import REPO, settings
 from lakehouse.io.table_files import UnreadableTable
 from lakehouse.translation import Language
 from serving_api.http.router import Router
 from serving_api.http.shared import Shared
-from serving_api.reads.dashboard.plain_page import plain_figures
+from serving_api.reads.dashboard.plain_page import PlainPage, general_page, plain_page
 from serving_api.reads.snapshots import Snapshots
 
 log = logging.getLogger("lumbung.api")
@@ -29,6 +30,9 @@ SHELL = "index.html"
 DATA = ("api", "analytics", "predict", "ws", "assets")  # the addresses below them are no pages
 WITH_FIGURES = ("/", "/komoditas")
 FIGURES = b"<!-- figures -->"  # where the shell takes them
+PREVIEW = b"<!-- preview -->"
+ICON = "favicon.svg"
+METHODS = ["GET", "HEAD"]
 REDIRECTS = {
     "/market_realtime_dashboard/static/index.html": "/komoditas",
     "/dashboard/map": "/dashboard/map/",
@@ -43,6 +47,7 @@ MEDIA_TYPES = {
     ".geo": "application/json; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".png": "image/png",
+    ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
     ".woff2": "font/woff2",
 }
@@ -92,27 +97,60 @@ def not_built() -> Response:
     return Response(NOT_BUILT, 503, headers, HTML)
 
 
+def language_in(request: Request) -> Language:
+    """The language of a page, which its address names."""
+    return "en" if request.query_params.get("lang") == "en" else "id"
+
+
+def filled(shell: bytes, page: PlainPage, request: Request) -> bytes:
+    """The shell with the figures of a page, and with its sentence as what a link to it shows."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    properties = {
+        "og:type": "website",
+        "og:site_name": "Lumbung",
+        "og:title": page.title,
+        "og:description": page.sentence,
+        "og:url": f"{settings().public_url}{request.url.path}{query}",
+        "og:locale": "en" if language_in(request) == "en" else "id_ID",
+    }
+    preview = [f'<meta property="{name}" content="{escape(text)}">' for name, text in properties.items()]
+    preview.append(f'<meta name="description" content="{escape(page.sentence)}">')
+    return shell.replace(FIGURES, page.html.encode()).replace(PREVIEW, "\n".join(preview).encode())
+
+
 async def get_page(request: Request) -> Response:
     """The HTML shell; 503 when the page was not built."""
     shell = built_file(SHELL)
-    return not_built() if shell is None else file_response(request, shell, HTML, REVALIDATED)
+    if shell is None:
+        return not_built()
+    page = general_page(language_in(request))
+    return file_response(request, filled(shell, page, request), HTML, REVALIDATED)
 
 
 async def get_page_with_figures(request: Request, snapshots: Shared[Snapshots]) -> Response:
-    """The HTML shell with sentences and a table of the newest prices; 503 when the page was not built."""
+    """The HTML shell with sentences and a table of the newest prices.
+
+    404 for an unknown commodity, 503 when the page was not built.
+    """
     shell = built_file(SHELL)
     if shell is None:
         return not_built()
-    query = request.query_params
-    language: Language = "en" if query.get("lang") == "en" else "id"
-    commodity = query.get("komoditas", DEFAULT_COMMODITY)
+    language = language_in(request)
+    commodity = request.query_params.get("komoditas", DEFAULT_COMMODITY)
     try:
-        figures = await run_sync(plain_figures, snapshots, request.url.path, commodity, language)
+        page = await run_sync(plain_page, snapshots, request.url.path, commodity, language)
     except (UnreadableTable, OSError) as error:  # the script says so too, and goes on trying
         log.warning("the page is served without figures: %s", type(error).__name__)
-        figures = ""
-    content = shell.replace(FIGURES, figures.encode())
-    return file_response(request, content, HTML, REVALIDATED)
+        page = general_page(language)
+    if page is None:
+        return not_found(shell)
+    return file_response(request, filled(shell, page, request), HTML, REVALIDATED)
+
+
+def not_found(shell: bytes) -> Response:
+    """404 with the shell, whose script offers a search."""
+    headers = {"Cache-Control": "no-store", "Content-Security-Policy": PAGE_POLICY}
+    return Response(shell, 404, headers, HTML)
 
 
 def get_not_found(request: Request) -> Response | None:
@@ -125,10 +163,15 @@ def get_not_found(request: Request) -> Response | None:
     if not is_browser or begin in DATA:
         return None
     shell = built_file(SHELL)
-    if shell is None:
-        return not_built()
-    headers = {"Cache-Control": "no-store", "Content-Security-Policy": PAGE_POLICY}
-    return Response(shell, 404, headers, HTML)
+    return not_built() if shell is None else not_found(shell)
+
+
+async def get_icon(request: Request) -> Response:
+    """The icon of the page. Raises Problem 404 when the page was not built."""
+    content = built_file(ICON)
+    if content is None:
+        raise HTTPException(404)
+    return file_response(request, content, MEDIA_TYPES[".svg"], REVALIDATED)
 
 
 async def get_asset(name: str, request: Request) -> Response:
@@ -149,7 +192,9 @@ async def follow(request: Request) -> RedirectResponse:
 
 PAGES = built_pages()
 for page in PAGES:
-    router.add_api_route(page, get_page_with_figures if page in WITH_FIGURES else get_page)
+    router.add_api_route(page, get_page_with_figures if page in WITH_FIGURES else get_page, methods=METHODS)
 for former in REDIRECTS:
-    router.add_api_route(former, follow)
-router.add_api_route("/assets/{name}", get_asset)
+    router.add_api_route(former, follow, methods=METHODS)
+router.add_api_route("/assets/{name}", get_asset, methods=METHODS)
+for name in (f"/{ICON}", "/favicon.ico"):
+    router.add_api_route(name, get_icon, methods=METHODS)

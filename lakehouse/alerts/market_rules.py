@@ -4,10 +4,10 @@ The rules on daily prices follow the median of a province, which moves when half
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from lakehouse.alerts.messages import UNKNOWN_PLACE, texts_of
+from lakehouse.alerts.messages import UNKNOWN_PLACE, Value, texts_of
 from lakehouse.alerts.price_rules import level_of, rule_version
 from lakehouse.alerts.rows import RESPONSE_HOURS, Row, active_since, alert_id, day_begin
 from lakehouse.event import lenient_payload
@@ -39,7 +39,7 @@ def jump_alerts(
 def _jump_alert(row: Mapping[str, Any], limit_pct: float, levels: Mapping[str, float]) -> Row:
     begin = day_begin(row["market_date"], row["region_code"])
     series = (row["market_id"], row["commodity"], row["channel"], row["provider"])
-    texts = {"day": f"{row['market_date']}", "since": f"{row['previous_market_date']}"}
+    texts = {"day": row["market_date"], "since": row["previous_market_date"]}
     return {
         **_market_alert(JUMP, row, row["price_idr"], row["change_pct"], texts, levels),
         "alert_id": alert_id(JUMP, *series, row["market_date"]),
@@ -84,7 +84,7 @@ def held_alerts(
         if rise < limit_pct:
             continue
         since: datetime = row["first_at"]
-        texts = {"since": f"{since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"}
+        texts = {"since": since}
         alert = {
             **_market_alert(HELD, known, float(price), rise, texts, levels),
             "alert_id": alert_id(HELD, known["market_id"], known["commodity"], row["day"]),
@@ -104,7 +104,7 @@ def _market_alert(
     row: Mapping[str, Any],
     price: float,
     rise: float,
-    texts: Mapping[str, str | float],
+    texts: Mapping[str, Value],
     levels: Mapping[str, float],
 ) -> Row:
     """What both rules state. `row`: of gold.live_prices."""

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
+from lakehouse.reference import DEFAULT_TIMEZONE
 from lakehouse.translation import Language, catalog, filled
 
 
@@ -80,35 +83,53 @@ TEXTS = {
     ),
 }
 UNKNOWN_PLACE = "an unknown place"
+Value = str | float | date  # a datetime is a moment: it has a time zone
+MONTHS: Mapping[Language, str] = {
+    "en": "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec",
+    "id": "Jan Feb Mar Apr Mei Jun Jul Agu Sep Okt Nov Des",
+}
 
 
 def rupiah(amount: float, language: Language) -> str:
-    """`Rp 45,000` in English, `Rp45.000` in Indonesian."""
-    return ("Rp " if language == "en" else "Rp") + thousands(amount, language)
+    """`Rp 45,000` in English, `Rp 45.000` in Indonesian; the space does not break."""
+    return f"Rp\u00a0{thousands(amount, language)}"
 
 
 def thousands(number: float, language: Language) -> str:
     """Without decimals: `45,000` in English, `45.000` in Indonesian."""
-    text = f"{number:,.0f}"
-    return text if language == "en" else text.replace(",", ".")
+    return _separated(f"{number:,.0f}", language)
 
 
 def decimal(number: float, language: Language) -> str:
-    """One decimal place: `12.5` in English, `12,5` in Indonesian."""
-    text = f"{number:.1f}"
-    return text if language == "en" else text.replace(".", ",")
+    """One decimal place: `1,012.5` in English, `1.012,5` in Indonesian."""
+    return _separated(f"{number:,.1f}", language)
+
+
+def _separated(text: str, language: Language) -> str:
+    return text if language == "en" else text.translate(str.maketrans(",.", ".,"))
+
+
+def day_text(day: date, language: Language) -> str:
+    """`9 Aug 2026` in English, `9 Agu 2026` in Indonesian."""
+    return f"{day.day} {MONTHS[language].split()[day.month - 1]} {day.year}"
+
+
+def moment_text(moment: datetime, language: Language) -> str:
+    """`9 Aug 2026, 06:45 WIB` in English, `9 Agu 2026 06.45 WIB` in Indonesian: on Jakarta's clocks."""
+    local = moment.astimezone(ZoneInfo(DEFAULT_TIMEZONE))
+    time = f", {local:%H:%M} WIB" if language == "en" else f" {local:%H.%M} WIB"
+    return day_text(local, language) + time
 
 
 def signed(number: float, language: Language) -> str:
     """A change with sign and two decimal places: `+0.41` in English, `+0,41` in Indonesian."""
-    text = f"{number:+.2f}"
-    return text if language == "en" else text.replace(".", ",")
+    return _separated(f"{number:+,.2f}", language)
 
 
-def texts_of(rule: str, values: Mapping[str, str | float]) -> dict[str, str]:
+def texts_of(rule: str, values: Mapping[str, Value]) -> dict[str, str]:
     """Message and action in both languages, as the columns of gold.alerts.
 
-    `values`: by the names in the rule's message; numbers are written as the language does.
+    `values`: by the names in the rule's message; numbers and days are written as the language does.
     """
     texts = TEXTS[rule]
     return {
@@ -119,13 +140,17 @@ def texts_of(rule: str, values: Mapping[str, str | float]) -> dict[str, str]:
     }
 
 
-def _written(values: Mapping[str, str | float], language: Language) -> dict[str, str]:
+def _written(values: Mapping[str, Value], language: Language) -> dict[str, str]:
     return {f"{{{name}}}": _text(name, value, language) for name, value in values.items()}
 
 
-def _text(name: str, value: str | float, language: Language) -> str:
+def _text(name: str, value: Value, language: Language) -> str:
     if isinstance(value, str):
         return catalog().get(value, value) if language == "id" else value
+    if isinstance(value, datetime):
+        return moment_text(value, language)
+    if isinstance(value, date):
+        return day_text(value, language)
     if name == "price":
         return rupiah(value, language)
     return thousands(value, language) if name == "quantity" else decimal(value, language)

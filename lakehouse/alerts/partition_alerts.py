@@ -1,7 +1,7 @@
 """Alerts of events in partitions where the events that they are compared with are not."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from lakehouse.alerts.messages import texts_of
@@ -30,7 +30,7 @@ def _alert(fault: Mapping[str, Any], newest: datetime) -> Row:
         "kind": fault["kind"],
         "partition": str(fault["partition"]),
         "other": str(fault["other_partition"]),
-        "since": f"{since.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+        "since": since,
     }
     closed = {"state": "cleared", "updated_at": end, "closed_at": end}
     return {

@@ -21,7 +21,7 @@ from lakehouse.alerts.lifecycle import (
     intervals,
     tier,
 )
-from lakehouse.alerts.messages import texts_of
+from lakehouse.alerts.messages import Value, texts_of
 from lakehouse.alerts.price_rules import (
     PriceRule,
     level_of,
@@ -145,14 +145,14 @@ def _price_alert(
     risk = float(followed.risk[region, np.searchsorted(panel.days, last)])
     peak = float(values[interval.first : interval.last + 1].max())
     opened = EPOCH + timedelta(int(observed.days[interval.first]))
-    texts = {
+    texts: dict[str, Value] = {
         "commodity": commodities()[followed.commodity].name,
         "place": panel.names[region],
         "price": price[last],
         "unit": panel.unit,
-        "day": (EPOCH + timedelta(last)).isoformat(),
+        "day": EPOCH + timedelta(last),
         "peak": peak,
-        "since": opened.isoformat(),
+        "since": opened,
     }
     active = None if interval.active is None else int(observed.days[interval.active])
     return {

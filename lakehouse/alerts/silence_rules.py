@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from lakehouse.alerts.lifecycle import tier
-from lakehouse.alerts.messages import UNKNOWN_PLACE, texts_of
+from lakehouse.alerts.messages import UNKNOWN_PLACE, Value, texts_of
 from lakehouse.alerts.price_rules import rule_version
 from lakehouse.alerts.rows import Row, active_since, alert_id
 from lakehouse.reference import markets, provinces
@@ -66,7 +66,7 @@ def _tier_after(since: datetime, now: datetime) -> int:
 
 def total_silence_alert(silence: TotalSilence) -> Row:
     """The alert that nothing reports any more."""
-    texts = {"since": _minute(silence.since), "series": str(silence.series)}
+    texts: dict[str, Value] = {"since": silence.since, "series": str(silence.series)}
     return {
         "alert_id": alert_id(ALL, silence.since),
         "rule": ALL,
@@ -116,10 +116,6 @@ def _silence_alert(series: Mapping[str, Any], devices: Devices) -> Row:
         "region_code": code,
         "region": place,
         "level": "info",
-        **texts_of(rule, {"source": source, "place": place or UNKNOWN_PLACE, "since": _minute(last)}),
+        **texts_of(rule, {"source": source, "place": place or UNKNOWN_PLACE, "since": last}),
         **active_since(series["since"]),
     }
-
-
-def _minute(time: datetime) -> str:
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

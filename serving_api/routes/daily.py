@@ -22,7 +22,12 @@ from serving_api.reads.dashboard.daily_figures import (
     figures_of,
     series_commodity,
 )
-from serving_api.reads.dashboard.overview import read_overview, reporting_markets
+from serving_api.reads.dashboard.overview import (
+    read_alerts,
+    read_overview,
+    reporting_markets,
+    with_level,
+)
 from serving_api.reads.dashboard.price_map import read_map
 from serving_api.reads.names import commodity_ids
 from serving_api.reads.operation.balance import BalanceReader, total_of
@@ -127,12 +132,16 @@ def get_overview(
     figures = figures_of(snapshots, query.known_on)
     key = ("overview", query.day)
     read = figures.snapshots[0].cached(key, lambda: read_overview(figures, query.day))
+    alerts = snapshots["gold.alerts"]
+    levels = read_alerts(alerts, query.day)
+    items = [with_level(row, levels.get(row["commodity"], [])) for row in read["items"]]
     counted, per_kind = balance.read()
     totals = total_of(per_kind)
     reviewed, index = reviews.read()
     quarantine, markets = snapshots["silver.quarantine"], snapshots["gold.markets"]
     item = {
         **{name: value for name, value in read.items() if name != "provinces"},
+        "items": items,
         "coverage": {
             "provinces": read["provinces"],
             "of": len(provinces()),
@@ -142,7 +151,7 @@ def get_overview(
         "open_quarantine": max(0, quarantine.count - len(index)),
     }
     names = [row["commodity"] for row in read["items"]]
-    tables = [*figures.snapshots, counted, quarantine, reviewed, markets]
+    tables = [*figures.snapshots, alerts, counted, quarantine, reviewed, markets]
     return answer(responses, figures, item, names, read["date"], tables)
 
 

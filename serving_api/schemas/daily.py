@@ -86,7 +86,14 @@ class OverviewItem(BaseModel):
     regions_above: int | None = Field(description="provinces above their own ceiling")
     days_above: int | None = Field(description="longest run of observed days above it, of any province")
     dispersion_pct: float | None = Field(description="standard deviation of provinces, percent of the mean")
-    level: str | None = Field(description="of the 7-day rise: normal, naik, waspada, siaga or kritis")
+    level: str | None = Field(
+        description="normal, naik, waspada, siaga or kritis: the worst of rise, gap to the ceiling and alerts"
+    )
+    level_reason: Literal["alerts", "ceiling", "rise"] | None = Field(
+        description="what the level follows from; null: nothing is above normal"
+    )
+    rise_level: str | None = Field(description="of the 7-day rise alone; null without it")
+    open_alerts: int = Field(ge=0, description="alerts that ring about it, in any place")
     ifpa: float | None = Field(description="highest early-warning value of any province, last full month")
     ifpa_class: str | None
     ifpa_region: str | None = Field(description="the province with that value")

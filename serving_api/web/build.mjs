@@ -53,6 +53,8 @@ const head = [
 ].join("\n");
 fs.writeFileSync(`${OUT}/index.html`, fs.readFileSync("index.html", "utf8").replace("<!-- head -->", head));
 
+fs.copyFileSync("favicon.svg", `${OUT}/favicon.svg`);
+
 const packages = Object.keys(JSON.parse(fs.readFileSync("package.json", "utf8")).dependencies).sort();
 const licence = (name) => {
   const folder = `node_modules/${name}`;
@@ -63,9 +65,9 @@ fs.writeFileSync(`${OUT}/assets/licenses.txt`, packages.map(licence).join(`\n${"
 
 const first = new Set([...firstLoad(entry), outputs[entry].cssBundle, `${OUT}/index.html`]);
 const manifest = { pages: PAGES.map((page) => page.path), first_load_gzip_bytes: 0, font_bytes: fs.statSync(font).size, files: {} };
-for (const name of [...names, `${OUT}/index.html`, `${OUT}/assets/licenses.txt`].sort()) {
+for (const name of [...names, `${OUT}/index.html`, `${OUT}/favicon.svg`, `${OUT}/assets/licenses.txt`].sort()) {
   const content = fs.readFileSync(name);
-  const isText = /\.(js|css|html|geo|txt)$/.test(name);
+  const isText = /\.(js|css|html|geo|svg|txt)$/.test(name);
   const packed = isText ? zlib.gzipSync(content, { level: 9 }) : null;
 
   if (first.has(name)) manifest.first_load_gzip_bytes += packed.length;

@@ -160,3 +160,24 @@ def test_two_builds_are_equal_and_an_altered_lock_is_refused(
     monkeypatch.setattr(web_page, "SOURCES", altered_sources)
     with pytest.raises(subprocess.CalledProcessError):
         web_page.install(tmp_path / "third")
+
+
+@pytest.mark.parametrize("path", [*pages.PAGES, "/favicon.svg", "/favicon.ico"])
+def test_head_of_a_page_is_answered_without_its_body(api: Api, built: Path, path: str) -> None:
+    response, page = api.request("HEAD", path), api.get(path)
+    assert response.status_code == 200 and not response.content
+    assert response.headers["content-type"] == page.headers["content-type"]
+
+
+def test_link_to_a_page_shows_its_sentence(api: Api, built: Path) -> None:
+    text = api.get("/pengembang?lang=en").text
+    assert f'<meta property="og:description" content="{texts("en")["footer"]}">' in text
+    assert '<meta property="og:title" content="Lumbung">' in text and "/pengembang?lang=en" in text
+    hostile = api.get('/?x="><script>').text
+    assert "<script>" not in hostile and "og:url" in hostile
+
+
+def test_unknown_commodity_is_a_page_with_status_404(api: Api, built: Path) -> None:
+    response = api.get("/komoditas?komoditas=unobtainium", headers={"Accept": "text/html"})
+    assert response.status_code == 404 and response.headers["content-type"].startswith("text/html")
+    assert api.get("/komoditas?komoditas=cabai").status_code == 200

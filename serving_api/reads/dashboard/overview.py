@@ -1,4 +1,8 @@
-"""The overview: for each commodity its national level, changes, ceiling and the provinces above it."""
+"""The overview: for each commodity its level, changes, ceiling and the provinces above it.
+
+A level is the worst of three: of the national 7-day rise, of the gap above the ceiling by the same limits,
+and of the open alerts.
+"""
 
 from collections import Counter
 from datetime import date, timedelta
@@ -9,12 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.alerts.personal import LEVELS
 from lakehouse.gold.indicators import change_level
 from lakehouse.io.change_levels import levels_of
 from lakehouse.reference import commodities
-from serving_api.reads.dashboard.daily_figures import LEVEL_DAYS, Figures, chosen_level
+from serving_api.reads.dashboard.daily_figures import LEVEL_DAYS, Figures, chosen_level, close_of
 from serving_api.reads.snapshots import Snapshot
 
+RINGING = ("active", "acknowledged")  # states of alerts
 SPARK_DAYS = 30
 WINDOW_DAYS = 60  # the spark line and 30 days before its first day
 YEAR_DAYS = 365
@@ -68,6 +74,41 @@ def read_overview(figures: Figures, day: date | None) -> dict[str, Any]:
     }
 
 
+def read_alerts(alerts: Snapshot, day: date | None) -> dict[str, list[str]]:
+    """Levels of the alerts that ring, by commodity: now, or those that rang at the close of a day.
+
+    One that still waits for certainty rings nowhere.
+    """
+    active, closed = pc.field("active_at"), pc.field("closed_at")
+    rings = pc.field("commodity").is_valid()
+    if day is None:
+        rings &= pc.field("state").isin(RINGING)
+    else:
+        end = pa.scalar(close_of(day), pa.timestamp("us", "UTC"))
+        rings &= (active < end) & (closed.is_null() | (closed >= end))
+    levels: dict[str, list[str]] = {}
+    for row in alerts.rows.filter(rings).select(["commodity", "level"]).to_pylist():
+        levels.setdefault(row["commodity"], []).append(row["level"])
+    return levels
+
+
+def with_level(item: Row, alert_levels: list[str]) -> Row:
+    """The item with its level, what it follows from (the first of equals), and the number of alerts."""
+    levels: dict[str, str | None] = {
+        "alerts": max(alert_levels, key=gravity, default=None),
+        "ceiling": level_of(item["gap_pct"], item["commodity"]),
+        "rise": item["rise_level"],
+    }
+    reason, level = max(levels.items(), key=lambda entry: gravity(entry[1]))
+    cause = reason if level in LEVELS else None
+    return item | {"level": level, "level_reason": cause, "open_alerts": len(alert_levels)}
+
+
+def gravity(level: str | None) -> int:
+    """The place of a level: 0 unless it is one of a rise; -1 of none."""
+    return -1 if level is None else LEVELS.index(level) + 1 if level in LEVELS else 0
+
+
 def overview_item(commodity: str, own: pa.Table, last: date) -> dict[str, Any]:
     """One commodity on its newest day; changes are null without a price on the very day before."""
     newest = pc.max(own["market_date"]).as_py()
@@ -91,7 +132,7 @@ def overview_item(commodity: str, own: pa.Table, last: date) -> dict[str, Any]:
         **changes,
         **reference_of(rows, price),
         "dispersion_pct": rounded(rows[0]["dispersion_pct"]),
-        "level": level_of(changes["change_7d_pct"], commodity),
+        "rise_level": level_of(changes["change_7d_pct"], commodity),
         **warning_of(rows),
         "provinces": len(rows),
         "highest": place(ordered[-1]),
@@ -117,9 +158,9 @@ def reference_of(rows: list[Row], price: float) -> dict[str, Any]:
     }
 
 
-def level_of(change_7d_pct: float | None, commodity: str) -> str | None:
-    """The level of a 7-day rise of a commodity; None without it."""
-    change = np.array([np.nan if change_7d_pct is None else change_7d_pct])
+def level_of(rise_pct: float | None, commodity: str) -> str | None:
+    """The level of a 7-day rise of a commodity, or of its gap above the ceiling; None without it."""
+    change = np.array([np.nan if rise_pct is None else rise_pct])
     level: str | None = change_level(change, levels_of(commodity))[0]
     return level
 

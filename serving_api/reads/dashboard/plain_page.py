@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from html import escape
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import orjson
 
 from conf.settings import REPO
-from lakehouse.reference import commodity_aliases, matching_key
+from lakehouse.reference import commodities, commodity_aliases, matching_key
 from lakehouse.translation import Language
 from serving_api.reads.dashboard.daily_figures import Figures, figures_now, series_commodity
 from serving_api.reads.dashboard.overview import read_overview
@@ -86,27 +87,48 @@ class Words:
         return " ".join(parts)
 
 
+@dataclass(frozen=True)
+class PlainPage:
+    """What a page shows without script. `sentence`: its first one, also of a link to it."""
+
+    title: str
+    sentence: str
+    html: str = ""
+
+
 @cache
 def words_of(language: Language) -> Words:
     """The texts of a language, read once."""
     return Words(language)
 
 
-def plain_figures(snapshots: Snapshots, path: str, commodity: str | None, language: Language) -> str:
-    """HTML for `/` (all commodities) and `/komoditas` (one, with its provinces); blocks."""
+def general_page(language: Language) -> PlainPage:
+    """A page whose figures need script."""
+    return PlainPage("Lumbung", words_of(language).text("footer"))
+
+
+def plain_page(snapshots: Snapshots, path: str, commodity: str, language: Language) -> PlainPage | None:
+    """The page `/` (all commodities) or `/komoditas` (one, with its provinces); blocks.
+
+    None for a commodity that does not exist.
+    """
+    known = commodity_aliases().get(matching_key(commodity))
+    if path != "/" and known is None:
+        return None
     figures = figures_now(snapshots)
     read = figures.snapshots[0].cached(("overview", None), lambda: read_overview(figures, None))
     words = words_of(language)
-    if not read["items"]:
-        return paragraph(words.text("empty_overview"))
     if path == "/":
         return all_commodities(read["items"], words)
-    known = commodity_aliases().get(matching_key(commodity or ""))
-    return one_commodity(figures, known, read["items"], words) if known else ""
+    assert known is not None
+    return one_commodity(figures, known, read["items"], words)
 
 
-def all_commodities(items: list[Item], words: Words) -> str:
+def all_commodities(items: list[Item], words: Words) -> PlainPage:
     """A sentence and a row for each commodity."""
+    if not items:
+        empty = words.text("empty_overview")
+        return PlainPage(words.text("nav_home"), empty, paragraph(empty))
     sentences = "".join(paragraph(words.sentence(item)) for item in items)
     head = [words.text(key) for key in ("commodity", "day", "price")]
     head += [words.text("change_days", days=7), words.text("gap")]
@@ -120,20 +142,22 @@ def all_commodities(items: list[Item], words: Words) -> str:
         )
         for item in items
     )
-    return sentences + table(head, rows)
+    return PlainPage(words.text("nav_home"), words.sentence(items[0]), sentences + table(head, rows))
 
 
-def one_commodity(figures: Figures, name: str, items: list[Item], words: Words) -> str:
-    """The sentence of a commodity and the newest price of each province; empty without a price."""
+def one_commodity(figures: Figures, name: str, items: list[Item], words: Words) -> PlainPage:
+    """The sentence of a commodity and the newest price of each province."""
     commodity = series_commodity(name, figures)
     item = next((item for item in items if item["commodity"] == commodity), None)
     if item is None:
-        return ""
+        empty = words.text("empty_series")
+        return PlainPage(commodities()[name].name, empty, paragraph(empty))
     key = ("plain provinces", commodity)
     shown = figures.snapshots[0].cached(key, lambda: read_map(figures, commodity, "price", None))
     head = [words.text("province"), words.text("price")]
     rows = ((region["name"], words.rupiah(region["price_idr"])) for region in shown["regions"])
-    return paragraph(words.sentence(item)) + table(head, rows)
+    sentence = words.sentence(item)
+    return PlainPage(item["name"], sentence, paragraph(sentence) + table(head, rows))
 
 
 def paragraph(text: str) -> str:

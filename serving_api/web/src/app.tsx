@@ -13,7 +13,7 @@ import { ENTRIES, PAGES, SIGN_IN, type Entry } from "./entries.ts";
 import { lang, setLanguage, t } from "./i18n/index.ts";
 import { Home } from "./pages/Home.tsx";
 import { address, useFeed } from "./data/feed.ts";
-import { startLive } from "./data/live.ts";
+import { link, startLive } from "./data/live.ts";
 import { mayAs, resume, role, signOut } from "./data/session.ts";
 import { linkTo, path, setParams, startRouter } from "./router.ts";
 import { theme, turnTheme } from "./theme.ts";
@@ -26,7 +26,7 @@ const NAMES_MS = 60_000;
 const SUN = "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8M12 2v3M12 19v3M2 12h3M19 12h3M5 5l2 2M17 17l2 2M19 5l-2 2M7 17l-2 2";
 
 /** For every other address: the server answers 404 with this page. */
-const NOT_FOUND: Entry = { path: "", title: "not_found", icon: "", load: async () => (await import("./pages/NotFound.tsx")).NotFound(ENTRIES) };
+const NOT_FOUND: Entry = { path: "", title: "not_found", icon: "", load: async () => (await import("./pages/NotFound.tsx")).NotFound };
 
 function Icon({ path: shape }: { path: string }) {
   return (
@@ -132,7 +132,7 @@ function App() {
         </header>
         <LinkBanner />
         <BalanceBanner />
-        <main id="main" tabIndex={-1}>
+        <main id="main" tabIndex={-1} class={link.value.state === "lost" ? "greyed" : undefined}>
           {Shown ? <Shown key={lang.value} /> : <p role="status">{failed ? t("page_failed") : t("loading")}</p>}
         </main>
         <footer>

@@ -48,7 +48,7 @@ def test_alert_is_raised_appears_on_request_and_is_acknowledged(
     expect(entries.first).to_be_visible()
     listed = entries.count()
     page.get_by_role("button", name="Bunyikan peringatan").press("Enter")
-    page.get_by_label("Komoditas").select_option("telur-ayam-ras")
+    page.locator("form").get_by_label("Komoditas").select_option("telur-ayam-ras")
     page.get_by_label("Tingkat").last.select_option("kritis")
     page.get_by_label("Pesan").fill("gudang kosong \u202e di dua pasar")
     page.get_by_role("button", name="Bunyikan", exact=True).press("Enter")

@@ -46,12 +46,12 @@ def test_rise_becomes_active_on_its_third_day_with_a_full_message():
     assert alert["active_at"] == datetime(2024, 6, 10, 17, tzinfo=UTC)
     assert alert["respond_by"] == datetime(2024, 6, 11, 17, tzinfo=UTC)
     assert alert["message"] == (
-        "Bawang Putih in Jawa Barat costs Rp 46,000 per kg on 2024-06-11. "
-        "Since 2024-06-09 its rise over 7 days has reached 15.0 %."
+        "Bawang Putih in Jawa Barat costs Rp\u00a046,000 per kg on 11 Jun 2024. "
+        "Since 9 Jun 2024 its rise over 7 days has reached 15.0 %."
     )
     assert alert["message_indonesian"] == (
-        "Bawang Putih di Jawa Barat seharga Rp46.000 per kg pada 2024-06-11. "
-        "Sejak 2024-06-09 kenaikannya dalam 7 hari mencapai 15,0 %."
+        "Bawang Putih di Jawa Barat seharga Rp\u00a046.000 per kg pada 11 Jun 2024. "
+        "Sejak 9 Jun 2024 kenaikannya dalam 7 hari mencapai 15,0 %."
     )
     assert "operasi pasar" in alert["action_indonesian"]
 
@@ -120,7 +120,7 @@ def silent(**more: Any) -> dict[str, Any]:
 def test_silent_live_source_is_an_alert_at_once():
     (alert,) = silence_alerts([silent(), silent(replayed=True), silent(silent=False, since=None)])
     assert (alert["rule"], alert["level"], alert["state"]) == ("silent_market", "info", "active")
-    assert alert["message"].endswith("has sent no price since 2024-06-30 19:00 UTC.")
+    assert alert["message"].endswith("has sent no price since 1 Jul 2024, 02:00 WIB.")
     (device,) = silence_alerts([silent(series_kind="device", series_id="9f86", region_code=None)])
     assert device["source_id"] == "9f86" and device["market_id"] is None
     unnamed = silent(series_kind="device", series_id="9f86", region_code=None)

@@ -7,6 +7,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lakehouse.alerts.messages import day_text
 from lakehouse.alerts.stock_alerts import stock_alerts
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
@@ -47,10 +48,10 @@ def test_red_stock_alerts_at_once_with_a_full_message():
     assert (alert["source_id"], alert["value"]) == ("GUDANG-1", 1.5)
     assert alert["respond_by"] - alert["active_at"] == timedelta(hours=72)
     assert alert["message"] == (
-        "Bawang Merah of GUDANG-1 in Jawa Barat: 1,500 kg on 2024-06-03, enough for 1.5 days. "
-        "It fell below 3.0 days on 2024-06-03."
+        "Bawang Merah of GUDANG-1 in Jawa Barat: 1,500 kg on 3 Jun 2024, enough for 1.5 days. "
+        "It fell below 3.0 days on 3 Jun 2024."
     )
-    assert "1.500 kg pada 2024-06-03, cukup untuk 1,5 hari" in alert["message_indonesian"]
+    assert "1.500 kg pada 3 Jun 2024, cukup untuk 1,5 hari" in alert["message_indonesian"]
 
 
 def test_green_days_end_it_and_amber_ones_do_not():
@@ -71,7 +72,7 @@ def test_unexplained_change_keeps_its_day_while_later_days_are_explained():
     lost, *explained = held("ggg", residual_level="explained", residual_pct=0.0)
     (alert,) = alerts([lost | {"residual_level": "error", "residual_pct": -30.0}, *explained])
     assert (alert["state"], alert["value"]) == ("active", -30.0)
-    assert f"on {lost['market_date']} the stock changed by -30.0 %" in alert["message"]
+    assert f"on {day_text(lost['market_date'], 'en')} the stock changed by -30.0 %" in alert["message"]
 
 
 def test_holders_and_commodities_are_followed_apart():

@@ -202,7 +202,7 @@ def test_silence_of_everything_is_one_alert_and_the_first_event_after_it_blames_
     job.refresh()
     assert open_rules() == ["silent_all", "silent_device"]
     (total,) = (alert for alert in rows().values() if alert["rule"] == "silent_all")
-    begin = "Nothing has arrived since 2024-07-01 00:00 UTC: most of the 3 devices and markets"
+    begin = "Nothing has arrived since 1 Jul 2024, 07:00 WIB: most of the 3 devices and markets"
     assert total["message"].startswith(begin)
     assert (total["level"], total["opened_at"]) == ("kritis", BATCH + 45 * minute)
     version = open_table(TABLE).version()
@@ -273,7 +273,7 @@ def test_jump_of_one_market_rings_at_once_and_is_over_with_its_next_price(lake: 
     assert (alert["rule"], alert["state"], alert["level"]) == ("market_jump", "active", "kritis")
     assert (alert["market_id"], alert["price_idr"], round(alert["value"])) == ("PASAR-001", 15_700, 57)
     assert (alert["risk_score"], alert["risk_reason"]) == (None, "no_daily_price")
-    assert "57.0 % more than on 2024-07-02" in alert["message"]
+    assert "57.0 % more than on 2 Jul 2024" in alert["message"]
     raised_at = BATCH + timedelta(days=2, hours=4)
     assert (alert["market_date"], alert["opened_at"]) == (date(2024, 7, 3), raised_at)
     land("silver.alert_events", [act("acknowledge", alert["alert_id"], note="asked")])
@@ -355,7 +355,7 @@ class AlertsOnce(Alerts):
 
 def test_prompt_job_runs_between_two_rounds(lake: Path):
     prompt = [job.name for job in make_jobs() if is_prompt(job)]
-    assert prompt == ["signals", "retail", "trades", "alerts"]
+    assert prompt == ["signals", "retail", "trades", "indicators", "alerts"]
     stopping = threading.Event()
     work = BackgroundJobs([AlertsOnce(stopping)], stopping)
     reported(1, "bawang-putih", dict.fromkeys(range(8), 40000.0) | {8: 60_000.0})

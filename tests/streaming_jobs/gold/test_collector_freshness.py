@@ -54,7 +54,7 @@ def test_silent_source_raises_an_alert_that_is_cleared_once_it_is_fresh_again():
     assert (row["silent"], row["since"], row["quarantined"]) == (True, START + limit, 1)
     (alert,) = read_rows("gold.alerts").to_pylist()
     assert (alert["rule"], alert["source_id"], alert["state"]) == ("silent_collector", "rss", "active")
-    assert "source rss is of 2026-03-01 05:00 UTC" in alert["message"]
+    assert "source rss is of 1 Mar 2026, 12:00 WIB" in alert["message"]
     ended = later + timedelta(seconds=1)
     batch(ended, ("silver.posts", "e", "collector:rss"))
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Crash):

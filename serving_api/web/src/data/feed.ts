@@ -49,7 +49,8 @@ async function load(entry: Entry, url: string): Promise<void> {
   entry.feed.value = { ...entry.feed.value, loading: true };
   const requested = Date.now();
   try {
-    const response = await request(url, { headers: entry.tag ? { "If-None-Match": entry.tag } : {} });
+    // The browser may keep an answer for half a minute: it is asked to confirm it.
+    const response = await request(url, { cache: "no-cache", headers: entry.tag ? { "If-None-Match": entry.tag } : {} });
     const now = Date.now();
     if (response.status === 304) {
       entry.feed.value = { ...entry.feed.value, problem: null, confirmed: now, requested, loading: false };
@@ -74,7 +75,7 @@ export function refresh(url: string): Promise<void> {
 }
 
 /** Read again what is shown and begins so; an answer that is under way may be too old. */
-export function refreshShown(beginning = ""): void {
+export function refreshShown(beginning: string): void {
   for (const [url, entry] of entries) {
     if (!entry.readers || !url.startsWith(beginning)) continue;
     void (entry.flight ?? Promise.resolve()).then(() => refresh(url));

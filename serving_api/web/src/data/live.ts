@@ -41,6 +41,10 @@ export const POLL_MS = 5_000;
 const MOST_ROWS = 1000;
 /** After its message, an alert is in the table: at once, or seconds later when a person has raised it. */
 const READ_ALERTS_AFTER_MS = [0, 2_000, 10_000];
+/** What follows from prices is read again so often while they come, and for so long after the last. */
+const READ_FOLLOWING_MS = 5_000;
+const FOLLOWS_FOR_MS = 15_000;
+const FOLLOWING = ["/api/v1/overview", "/api/v1/series/daily", "/api/v1/map/prices"];
 const TABLE = "gold.live_prices";
 const LIVE = "/api/public/commodity/price/live";
 const ALERTS = "/api/public/alerts/live";
@@ -60,6 +64,14 @@ let retry = 0;
 let polling = 0;
 let version: number | null = null;
 let alertReads: number[] = [];
+let following = 0;
+let followedUntil = 0;
+
+/** Sentence, tiles, chart and map move together, when what they show is in the tables. */
+function readFollowing(): void {
+  if (!document.hidden) FOLLOWING.forEach(refreshShown); // a hidden page reads when it is shown again
+  following = Date.now() < followedUntil ? window.setTimeout(readFollowing, READ_FOLLOWING_MS) : 0;
+}
 
 /** Figures change at most four times a second: nobody reads faster. */
 function settle(): void {
@@ -70,7 +82,10 @@ function settle(): void {
 function arrive(rows: readonly Tick[]): void {
   const arrived = Date.now();
   for (const row of rows) waiting.set(keyOf(row), { ...row, arrived });
-  if (rows.length && !settling) settling = window.setTimeout(settle, SETTLE_MS);
+  if (!rows.length) return;
+  if (!settling) settling = window.setTimeout(settle, SETTLE_MS);
+  followedUntil = arrived + FOLLOWS_FOR_MS;
+  if (!following) following = window.setTimeout(readFollowing, READ_FOLLOWING_MS / 5);
 }
 /** Read the alerts that are shown, now and when what was done reaches the table. */
 export function readAlerts(): void {
@@ -94,12 +109,12 @@ function take(socket: WebSocket, message: Message): void {
     session = (message.data as { session: string }).session;
     seq = 0;
   } else if (message.type === "reset") {
-    refreshShown();
+    refreshShown("");
   } else if (message.type === "alert") {
     readAlerts();
   } else if (message.channel === "prices") {
     if (message.seq <= seq) return; // overtaken by a newer one, whose gap has been read again
-    if (message.seq > seq + 1) refreshShown();
+    if (message.seq > seq + 1) refreshShown("");
     seq = message.seq;
     arrive(message.type === "price_updates" ? (message.data as Tick[]) : [message.data as Tick]);
   }
@@ -145,7 +160,7 @@ async function poll(): Promise<void> {
     if (!response.ok) throw new Error(String(response.status));
     const page: Page<LivePrice> = await response.json();
     version = page.meta.delta_version[TABLE] ?? null;
-    if (isNew || page.next_cursor) refreshShown();
+    if (isNew || page.next_cursor) refreshShown("");
     arrive(page.items);
     refreshShown(ALERTS);
     confirm("polled");

@@ -58,7 +58,6 @@ export type ImpactWeek = RowOf<"/api/v1/impact/weeks">;
 export type Factor = keyof ImpactWeek["factors_with_weights"];
 export type Supported = AnswerOf<"/api/v1/supported">;
 export type Pipeline = AnswerOf<"/api/v1/pipeline">;
-export type QualityRow = RowOf<"/api/v1/data-quality">;
 export type Device = RowOf<"/api/v1/devices">;
 /** Of a registration or a rotation. */
 export type IssuedClaim = Pick<ReceiptOf<"/api/v1/devices/{device_id}/rotate">, "device_id" | "market_id" | "status" | "qr_svg_data_url" | "claim_code" | "claim_expires_at">;

@@ -9,7 +9,7 @@ import { param, setParams } from "../router.ts";
 import { SaveCsv } from "../ui/DataTable.tsx";
 import { Level, LEVELS } from "../ui/Level.tsx";
 import { Panel } from "../ui/Panel.tsx";
-import { Choices, ProvinceChoice, Select, province } from "../ui/controls.tsx";
+import { Choices, ProvinceChoice, Select, commodityOptions, province, useSupported } from "../ui/controls.tsx";
 import { AlertDetail } from "./alerts/AlertDetail.tsx";
 import { RaiseForm } from "./alerts/RaiseForm.tsx";
 import { ALERTS_SQL, alertColumns, useNames } from "./alerts/names.ts";
@@ -24,6 +24,7 @@ function Filters() {
     <div class="controls noprint">
       <Choices label={t("alert_state")} options={STATES.map((name) => [name, t(`alerts_${name}`)])} value={state()} choose={(value) => setParams({ keadaan: value === "open" ? null : value, peringatan: null })} />
       <Select label={t("level")} options={SHOWN_LEVELS.map((level) => [level, level ? textOr(`level_${level}`, level) : t("all_levels")])} value={param("tingkat") ?? ""} choose={(level) => setParams({ tingkat: level || null, peringatan: null })} class="choice small" />
+      <Select label={t("commodity")} options={[["", t("all_commodities")], ...commodityOptions(useSupported().body)]} value={param("tentang") ?? ""} choose={(commodity) => setParams({ tentang: commodity || null, peringatan: null })} class="choice small" />
       <ProvinceChoice all={t("all_provinces")} />
     </div>
   );
@@ -32,7 +33,7 @@ function Filters() {
 export function Alerts() {
   const [raises, setRaises] = useState(false);
   const names = useNames();
-  const url = address(PATH, { state: state() === "open" ? null : state(), level: param("tingkat"), region: province(), limit: 200 });
+  const url = address(PATH, { state: state() === "open" ? null : state(), level: param("tingkat"), commodity: param("tentang"), region: province(), limit: 200 });
   const list = useSteadyList(url, (alert) => alert.alert_id);
   const alerts = list.items ?? [];
   const chosen = alerts.find((alert) => alert.alert_id === param("peringatan")) ?? alerts[0] ?? null;

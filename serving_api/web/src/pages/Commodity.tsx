@@ -1,13 +1,13 @@
 /** A commodity: sentence, tiles, chart with forecast, provinces in comparison, map, table, live prices, quality. */
 import { address, useFeed } from "../data/feed.ts";
-import type { OverviewItem, QualityRow } from "../data/types.ts";
+import type { OverviewItem, RowOf } from "../data/types.ts";
 import { change, day, percent, rupiah, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { isShown } from "../map/filter.ts";
 import { ProvinceMap } from "../map/ProvinceMap.tsx";
-import { setParams } from "../router.ts";
-import { column, DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
-import { Level } from "../ui/Level.tsx";
+import { linkTo, setParams } from "../router.ts";
+import { column, derivedColumn, DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
+import { Verdict } from "../ui/Level.tsx";
 import { Panel } from "../ui/Panel.tsx";
 import { TablePanel } from "../ui/TablePanel.tsx";
 import { CommodityChoice, DayChoice, commodity, dayParameters, province } from "../ui/controls.tsx";
@@ -15,10 +15,13 @@ import { Attention } from "./Attention.tsx";
 import { Causes } from "./Causes.tsx";
 import { ChartPanel } from "./CommodityChart.tsx";
 import { LivePrices } from "./LivePrices.tsx";
+import { NotFound } from "./NotFound.tsx";
 import { emptyText, NO_LEGEND, provinceColumns, provincesSql, seriesAddress } from "./provinces.tsx";
 import { ruleName } from "./quarantine/words.ts";
 import { provinceRows } from "./seriesPanel.ts";
 import { sentence } from "./sentences.ts";
+
+type RuleCount = RowOf<"/api/v1/data-quality/summary">;
 
 function Tiles({ item }: { item: OverviewItem }) {
   const tiles: [string, string, string][] = [
@@ -57,30 +60,39 @@ function MapAndTable() {
 }
 
 const QUALITY_SQL = "select rule, sum(evaluated) as evaluated, sum(violated) as violated from gold.quality_hourly where kind = 'price' group by rule order by violated desc";
-const QUALITY: Column<QualityRow>[] = [
-  column("rule", "rule", ruleName),
-  column("evaluated", "evaluated", whole),
+const QUALITY_MS = 60_000;
+const QUALITY: Column<RuleCount>[] = [
+  derivedColumn("rule", "rule", (row) => row.rule, (row) => ruleName(row.rule)),
+  column("sentence", "rule_sentence"),
+  column("severity", "rule_severity", (severity) => t(`rule_${severity}`)),
   column("violated", "violated", whole),
 ];
 
-/** Counts of the newest windows, one row a rule, those that were violated first. */
-export function byRule(rows: QualityRow[]): QualityRow[] {
-  const sums = new Map<string, QualityRow>();
-  for (const row of rows) {
-    const sum = sums.get(row.rule);
-    sums.set(row.rule, sum ? { ...sum, evaluated: sum.evaluated + row.evaluated, violated: sum.violated + row.violated } : row);
-  }
-  return [...sums.values()].sort((one, other) => other.violated - one.violated || one.rule.localeCompare(other.rule));
+/** The rules that prices violated in 30 days: those of one commodity, else all prices. */
+export function Quality({ commodity: id }: { commodity?: string }) {
+  const list = address("/api/v1/data-quality/summary", { commodity: id });
+  return (
+    <TablePanel title={t("quality")} list={list} everyMs={QUALITY_MS} rows={(body) => body.items.filter((row) => row.violated)} columns={QUALITY} keyOf={(row) => row.rule} class="full" file="quality" sql={QUALITY_SQL} isEmpty={(body) => !body.events} empty={t("empty_quality")}>
+      {(violated, { events, quarantined, items }) => (
+        <>
+          <p>
+            {t("quality_events", { events: whole(events) })} {quarantined !== null && <a href={linkTo("/karantina")}>{t("quality_held", { count: whole(quarantined) })}</a>}
+          </p>
+          <p class="note">{t("quality_kept", { kept: whole(items.length - violated.length), rules: whole(items.length) })}</p>
+        </>
+      )}
+    </TablePanel>
+  );
 }
 
-export function Quality() {
-  const list = address("/api/v1/data-quality", { kind: "price", limit: 1000 });
-  return <TablePanel title={t("quality")} list={list} rows={(body) => byRule(body.items)} columns={QUALITY} keyOf={(row) => row.rule} class="full" file="quality" sql={QUALITY_SQL} empty={t("empty_quality")} />;
-}
+const UNKNOWN = "/problems/unknown-commodity";
 
 export function Commodity() {
   const feed = useFeed(address("/api/v1/overview", dayParameters()));
-  const item = feed.body?.items.find((candidate) => candidate.commodity === commodity());
+  const series = useFeed(seriesAddress());
+  if (series.problem?.type === UNKNOWN) return <NotFound />;
+  const id = series.body?.commodity ?? commodity(); // the address may hold an alias
+  const item = feed.body?.items.find((candidate) => candidate.commodity === id);
   return (
     <>
       <div class="controls">
@@ -89,7 +101,7 @@ export function Commodity() {
       </div>
       {item && (
         <p class="lead">
-          {item.level !== "normal" && <Level level={item.level} />} {sentence(item)}
+          {item.level !== "normal" && <Verdict item={item} />} {sentence(item)}
         </p>
       )}
       {item && <Tiles item={item} />}
@@ -99,7 +111,7 @@ export function Commodity() {
         <Causes />
         <Attention />
         <MapAndTable />
-        <Quality />
+        <Quality commodity={id} />
       </div>
     </>
   );

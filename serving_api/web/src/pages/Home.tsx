@@ -1,4 +1,4 @@
-/** Home: where it is dear, since when, and how sure that is: a sentence per commodity, then figures, map, table. */
+/** Home: what rings, all prices in one table, the five commodities that need attention in words, then the map. */
 import { useRef, useState } from "preact/hooks";
 import { Spark } from "../chart/Spark.tsx";
 import { address, useFeed } from "../data/feed.ts";
@@ -11,23 +11,24 @@ import { linkTo, param, setParams } from "../router.ts";
 import { column, derivedColumn, DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
 import { LinkChip } from "../ui/Connection.tsx";
 import { Facts, type Fact } from "../ui/Figures.tsx";
-import { Level } from "../ui/Level.tsx";
+import { LevelSign, Verdict } from "../ui/Level.tsx";
 import { Panel } from "../ui/Panel.tsx";
 import { DEFAULT_COMMODITY, DayChoice, dayParameters, knownThen, marketDay, useSupported, useZones } from "../ui/controls.tsx";
 import { Ringing } from "./alerts/Ringing.tsx";
 import { TradingStrip } from "./trading/Strip.tsx";
 import { provincesSql } from "./provinces.tsx";
-import { byGravity, sentence, sparkLabel } from "./sentences.ts";
+import { byGravity, FLAT_PCT, sentence, sparkLabel } from "./sentences.ts";
 
 const SQL = "select market_date, commodity, region, level, median_price_idr, national_price_idr, change_7d_pct, gap_pct from gold.indicators where channel = 'retail' order by market_date desc limit 500";
 
 function Strip({ overview }: { overview: Overview }) {
   const { balance, coverage } = overview;
+  const link = (page: string, text: string) => <a href={linkTo(page)}>{text}</a>;
   const facts: Fact[] = [
     [t("data_of"), day(overview.date)],
-    [t("coverage"), t("coverage_text", { provinces: whole(coverage.provinces), of: whole(coverage.of), markets: whole(coverage.markets) })],
-    [t("to_review"), whole(overview.open_quarantine)],
-    [t("balance"), balance.balanced ? t("balance_even", { events: whole(balance.rows_in) }) : t("balance_odd", { difference: whole(balance.difference) }), balance.balanced ? "fine" : "grave"],
+    [t("coverage"), link("/dashboard/map/", t("coverage_text", { provinces: whole(coverage.provinces), of: whole(coverage.of), markets: whole(coverage.markets) }))],
+    [t("to_review"), link("/karantina", whole(overview.open_quarantine))],
+    [t("balance"), link("/pipa-data", balance.balanced ? t("balance_even", { events: whole(balance.rows_in) }) : t("balance_odd", { difference: whole(balance.difference) })), balance.balanced ? "fine" : "grave"],
   ];
   return <Facts facts={facts} />;
 }
@@ -47,46 +48,75 @@ function useSteadyOrder(view: string, items: OverviewItem[]): { shown: OverviewI
   return { shown, isOld: shown.some((item, nth) => item !== items[nth]), sortAgain };
 }
 
-function Sentences({ view, items }: { view: string; items: OverviewItem[] }) {
+const SENTENCES = 5;
+
+/** The five that need attention most, each in a sentence. */
+function Sentences({ items }: { items: OverviewItem[] }) {
+  return (
+    <ol class="sentences">
+      {items.slice(0, SENTENCES).map((item) => (
+        <li key={item.commodity}>
+          <p>
+            <Verdict item={item} />
+          </p>
+          <p>
+            <a href={linkTo("/komoditas", { komoditas: item.commodity })}>{sentence(item)}</a>
+          </p>
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+/** A change with its sign, dearer and cheaper in colours of their own. */
+function Change({ pct }: { pct: number | null }) {
+  const tone = pct === null || Math.abs(pct) < FLAT_PCT ? undefined : pct > 0 ? "dearer" : "cheaper";
+  return <span class={tone}>{change(pct)}</span>;
+}
+
+const changeColumn = (days: 1 | 7 | 30 | 365): Column<OverviewItem> => ({
+  name: `change_${days}d_pct`,
+  title: t("change_days", { days }),
+  value: (item) => item[`change_${days}d_pct`],
+  show: (item) => <Change pct={item[`change_${days}d_pct`]} />,
+});
+
+function columns(): Column<OverviewItem>[] {
+  const aboveText = (item: OverviewItem) => (item.regions_above === null ? "–" : `${whole(item.regions_above)}/${whole(item.provinces)}`);
+  return [
+    derivedColumn("commodity", "commodity", (item) => item.name, (item) => (
+      <>
+        <LevelSign level={item.level} /> <a href={linkTo("/komoditas", { komoditas: item.commodity })}>{item.name}</a>
+      </>
+    )),
+    derivedColumn("national_price_idr", "price", (item) => item.national_price_idr, (item) => (
+      <>
+        {rupiah(item.national_price_idr)}
+        {item.age_days > 0 && <small class="old"> {t("days_old", { days: whole(item.age_days) })}</small>}
+      </>
+    )),
+    ...([1, 7, 30, 365] as const).map(changeColumn),
+    derivedColumn("level", "level", (item) => item.level, (item) => <Verdict item={item} />),
+    derivedColumn("spark", "days_30", () => null, (item) => <Spark values={item.spark} label={sparkLabel(item)} />),
+    column("gap_pct", "gap", change),
+    derivedColumn("regions_above", "above", (item) => item.regions_above, (item) => (item.regions_above ? <a href={linkTo("/dashboard/map/", { komoditas: item.commodity, metrik: "gap" })}>{aboveText(item)}</a> : aboveText(item))),
+    column("dispersion_pct", "spread", percent),
+    column("market_date", "day", day),
+  ];
+}
+
+function Prices({ view, items }: { view: string; items: OverviewItem[] }) {
   const { shown, isOld, sortAgain } = useSteadyOrder(view, items);
   return (
-    <>
+    <div class="dense">
       {isOld && (
         <button class="ghost small" onClick={sortAgain}>
           {t("sort_again")}
         </button>
       )}
-      <ol class="sentences">
-        {shown.map((item) => (
-          <li key={item.commodity}>
-            <Level level={item.level} />
-            <p>
-              <a href={linkTo("/komoditas", { komoditas: item.commodity })}>{sentence(item)}</a>
-            </p>
-            <Spark values={item.spark} label={sparkLabel(item)} />
-          </li>
-        ))}
-      </ol>
-    </>
+      <DataTable label={t("today")} columns={columns()} rows={shown} keyOf={(item) => item.commodity} />
+    </div>
   );
-}
-
-function columns(): Column<OverviewItem>[] {
-  return [
-    derivedColumn("commodity", "commodity", (item) => item.name, (item) => <a href={linkTo("/komoditas", { komoditas: item.commodity })}>{item.name}</a>),
-    column("market_date", "day", day),
-    column("national_price_idr", "price", rupiah),
-    ...([1, 7, 30, 365] as const).map((days) => ({
-      name: `change_${days}d_pct`,
-      title: t("change_days", { days }),
-      value: (item: OverviewItem) => item[`change_${days}d_pct`],
-      show: (item: OverviewItem) => change(item[`change_${days}d_pct`]),
-    })),
-    column("gap_pct", "gap", change),
-    derivedColumn("regions_above", "above", (item) => item.regions_above, (item) => (item.regions_above === null ? "–" : `${whole(item.regions_above)}/${whole(item.provinces)}`)),
-    column("dispersion_pct", "spread", percent),
-    column("level", "level", (level) => <Level level={level} />),
-  ];
 }
 
 /** The map of the chosen commodity, else of the gravest; `failed`: that one is not known. */
@@ -157,24 +187,16 @@ export function Home() {
       <DayChoice shown={overview?.date ?? null} previous={overview?.previous_date ?? null} next={overview?.next_date ?? null} />
       {overview && <Strip overview={overview} />}
       <div class="grid">
-        <Panel title={t("today")} feed={feed} class="full" sql={SQL} isEmpty={(body) => !body.items.length} empty={empty}>
-          {() => <Sentences view={feed.url} items={items} />}
+        <Ringing isShort />
+        <Panel title={t("today")} feed={feed} class="full" sql={SQL} isEmpty={(body) => !body.items.length} empty={empty} tools={<SaveCsv file="overview" columns={columns()} rows={items} />}>
+          {() => <Prices view={feed.url} items={items} />}
         </Panel>
-        <Ringing />
+        <Panel title={t("attention")} feed={feed} class="full" sql={SQL} isEmpty={(body) => !body.items.length} empty={empty}>
+          {() => <Sentences items={items} />}
+        </Panel>
         <SmallMap items={items} failed={feed.problem !== null || feed.body?.items.length === 0} />
         <Arrivals />
         <TradingStrip />
-        <Panel
-          title={t("all_commodities")}
-          feed={feed}
-          class="full"
-          sql={SQL}
-          isEmpty={(body) => !body.items.length}
-          empty={empty}
-          tools={<SaveCsv file="overview" columns={columns()} rows={items} />}
-        >
-          {() => <DataTable label={t("all_commodities")} columns={columns()} rows={items} keyOf={(item) => item.commodity} />}
-        </Panel>
         <Start />
       </div>
     </>

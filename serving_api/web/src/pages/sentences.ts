@@ -4,7 +4,7 @@ import { change, percent, rupiah, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { LEVELS } from "../ui/Level.tsx";
 
-const FLAT_PCT = 0.05;
+export const FLAT_PCT = 0.05;
 
 export function moved(pct: number | null): string {
   if (pct === null) return t("sentence_unknown_move");
@@ -30,10 +30,12 @@ export function sentence(item: OverviewItem): string {
   return parts.join(" ");
 }
 
-/** The gravest first: by level of the rise, then by the share of provinces above the ceiling. */
+/** The gravest first: by level, then by the 7-day rise; old figures last. */
 export function byGravity(items: OverviewItem[]): OverviewItem[] {
+  const CURRENT_DAYS = 7;
   const rank = (item: OverviewItem) => (item.level === null ? LEVELS.length : LEVELS.indexOf(item.level));
-  const share = (item: OverviewItem) => (item.regions_above ?? 0) / item.provinces;
-  return [...items].sort((one, other) => rank(one) - rank(other) || share(other) - share(one) || one.name.localeCompare(other.name));
+  const isOld = (item: OverviewItem) => Number(item.age_days > CURRENT_DAYS);
+  const rise = (item: OverviewItem) => item.change_7d_pct ?? -Infinity;
+  return [...items].sort((one, other) => isOld(one) - isOld(other) || rank(one) - rank(other) || rise(other) - rise(one) || one.name.localeCompare(other.name));
 }
 export const sparkLabel = (item: OverviewItem): string => t("spark_label", { name: item.name, change: change(item.change_30d_pct) });

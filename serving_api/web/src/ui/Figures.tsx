@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 
 /** A name, its figure, and a class for its tone. */
-export type Fact = [name: string, text: string, tone?: string];
+export type Fact = [name: string, text: ComponentChildren, tone?: string];
 
 export function Facts({ facts, class: name = "strip" }: { facts: Fact[]; class?: string }) {
   return (

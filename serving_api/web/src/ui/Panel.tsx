@@ -2,6 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useId } from "preact/hooks";
 import { queries, refresh, type Feed } from "../data/feed.ts";
+import { link } from "../data/live.ts";
 import { mayAs, role, type Role } from "../data/session.ts";
 import type { Answer, Problem } from "../data/types.ts";
 import { duration } from "../i18n/format.ts";
@@ -89,6 +90,8 @@ export function Panel<Body extends Answer>(props: PanelProps<Body>) {
     if (props.sql && feed.url) queries.set(feed.url, props.sql);
   }, [props.sql, feed.url]);
   const isStale = feed.body !== null && (feed.problem !== null || age > STALE_MS);
+  // One banner for the whole page, not a fault in each panel.
+  const isCutOff = feed.problem?.status === 0 && link.value.state === "lost" && feed.body !== null;
   return (
     <section class={`card ${props.class ?? ""}`} aria-labelledby={heading} aria-busy={feed.loading && !feed.body}>
       <header class="bar">
@@ -97,8 +100,8 @@ export function Panel<Body extends Answer>(props: PanelProps<Body>) {
         {feed.body && <Origin title={title} url={feed.url} body={feed.body} sql={props.sql} />}
       </header>
       {isNothing && <p class="empty">{feed.problem?.detail}</p>}
-      {feed.problem && !isNothing && (isForbidden(feed.problem) ? <NoPermission needs={props.needs ?? "user"} /> : <Fault feed={feed} />)}
-      {isStale && (
+      {feed.problem && !isNothing && !isCutOff && (isForbidden(feed.problem) ? <NoPermission needs={props.needs ?? "user"} /> : <Fault feed={feed} />)}
+      {isStale && !isCutOff && (
         <p class="stale" role="status">
           {t("stale", { age: duration(age / 1000) })}
         </p>

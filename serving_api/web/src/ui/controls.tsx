@@ -2,6 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { address, useFeed } from "../data/feed.ts";
 import type { Supported } from "../data/types.ts";
+import { day } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { param, setParams } from "../router.ts";
 
@@ -84,6 +85,16 @@ export function ProvinceChoice({ all }: { all: string }) {
   return <Select label={t("province")} options={[["", all], ...regions]} value={province() ?? ""} choose={(prov) => setParams({ prov: prov || null })} class="choice small" />;
 }
 
+/** A day as the reader writes it; the field of the browser, which writes it in its own way, lies over it unseen. */
+export function DateField({ label, value, choose }: { label: string; value: string; choose: (day: string | null) => void }) {
+  return (
+    <span class="date">
+      <span aria-hidden="true">{value ? day(value) : t("day")}</span>
+      <input type="date" aria-label={label} value={value} onClick={(event) => event.currentTarget.showPicker?.()} onChange={(event) => choose(event.currentTarget.value || null)} />
+    </span>
+  );
+}
+
 interface DayProps {
   shown: string | null;
   previous: string | null;
@@ -92,15 +103,15 @@ interface DayProps {
   names?: { field: string; previous: string; next: string };
 }
 export function DayChoice({ shown, previous, next, names = { field: t("day"), previous: t("day_previous"), next: t("day_next") } }: DayProps) {
-  const step = (day: string | null, label: string, sign: string) => (
-    <button class="ghost" disabled={!day} aria-label={label} onClick={() => setParams({ per: day })}>
+  const step = (to: string | null, label: string, sign: string) => (
+    <button class="ghost" disabled={!to} aria-label={label} onClick={() => setParams({ per: to })}>
       {sign}
     </button>
   );
   return (
     <div class="day noprint" role="group" aria-label={names.field}>
       {step(previous, names.previous, "‹")}
-      <input type="date" aria-label={names.field} value={marketDay() ?? shown ?? ""} onChange={(event) => setParams({ per: event.currentTarget.value || null })} />
+      <DateField label={names.field} value={marketDay() ?? shown ?? ""} choose={(per) => setParams({ per })} />
       {step(next, names.next, "›")}
       {marketDay() && (
         <button class="ghost" onClick={() => setParams({ per: null, "saat-itu": null })}>
