@@ -102,7 +102,7 @@ case "$verb" in
         say "set-up is complete; next: ./run.sh demo"
         exit 0
         ;;
-    status | query | prices | alerts | devices | logs | down | reconcile | ledger | quarantine | train | backtest | collect | mlflow | docs | user | certs) # no Java, and fast
+    status | query | prices | alerts | devices | logs | down | reconcile | ledger | quarantine | train | backtest | collect | mlflow | docs | web | user | certs) # no Java, and fast
         [ -x "$venv/bin/python" ] || missing "not set up yet" "./run.sh setup"
         ;;
     doctor) # a missing Java is one of its findings

@@ -179,6 +179,7 @@ GROUPS: dict[str, tuple[Verb, ...]] = {
             "Run style checks, type checks and all tests.",
             ("test --fast", "test tests/lakehouse -k prices"),
         ),
+        Verb("web", "Build the web page, and again whenever its sources change.", ("web", "web --once")),
         Verb("docs", "Write docs/reference and .env.example from their sources.", ("docs", "docs --check")),
         Verb(
             "bench", "Measure the published figures.", ("bench throughput latency",), "scripts.bench.__main__"

@@ -131,7 +131,8 @@ def accuracy_rows(
     Region ID is all of them together.
 
     `intervals`: by model; `regions`: code -> name; `champions`: commodity -> model that serves. Rows of one
-    region have no p-value: so many tests of so few origins would find something by chance.
+    region have no p-value and no interval of the skill: so many tests of so few origins would find something
+    by chance.
     """
     names = {**regions, ALL_REGIONS: ALL_REGIONS_NAME}
     rows: Rows = []
@@ -141,7 +142,12 @@ def accuracy_rows(
             for (commodity, region, horizon), numbers in _groups(predictions, by_region):
                 part = predictions.select(numbers)
                 values = _figures(part, model, intervals[model].select(numbers))
-                values["p_value"] = nan if by_region else skill_test(part, model).p
+                test = None if by_region else skill_test(part, model)
+                values |= {
+                    "p_value": test.p if test else nan,
+                    "skill_low": test.low if test else nan,
+                    "skill_high": test.high if test else nan,
+                }
                 target = part.days[part.origin + horizon]
                 rows.append(
                     {

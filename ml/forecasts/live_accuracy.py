@@ -63,7 +63,8 @@ ACCURACY = f"""
         coalesce(max(region), '') as a_region, horizon_days, {MEASURES} from cells group by grouping sets
         ((model, commodity, region_code, horizon_days), (model, commodity, horizon_days)) ) select m.* exclude
         (a_region), case when region_code = '{NATION}' then '{NATION_NAME}' else a_region end as region,
-        'issued' as kind, null::double as p_value, case when champion = model then 'champion' end as alias,
+        'issued' as kind, null::double as p_value, null::double as skill_low,
+        null::double as skill_high, case when champion = model then 'champion' end as alias,
         null::varchar as run_id, $now as measured_at
     from measured m left join champions using (commodity)"""
 # Shares of prices below the champion's intervals, in their lower part, inside, in the upper part, and above.

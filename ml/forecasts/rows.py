@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
-from lakehouse.reference import provinces
+from lakehouse.gold.indicators import national_price
+from lakehouse.reference import national_weights, provinces
 from ml.data.panel import Floats, Panel
 from ml.data.reporting_periods import ReportingPeriod, reporting_periods
 from ml.forecasts.fitted_model import NAIVE, FittedModel
@@ -19,7 +20,7 @@ from ml.forecasts.interval_widths import Margins
 TABLE = "gold.forecasts"
 NATION = "ID"
 NATION_NAME = "Indonesia"
-NATION_PROVINCES = 3  # a median over fewer is the price of one province
+NATION_PROVINCES = 3  # a mean over fewer is no figure of the nation
 
 
 @dataclass(frozen=True)
@@ -101,10 +102,11 @@ def _period_tables(
 def _with_nation(
     panel: Panel, price: Floats, margins: Margins, nationwide: Set[str]
 ) -> tuple[Panel, Floats, Margins]:
-    """The series, then the national median of each commodity of `nationwide` that has no national series.
+    """The series, then the national price of each commodity of `nationwide` that has no national series.
 
-    The nation's interval is that of its middle province: wider than a median over provinces needs, never too
-    narrow.
+    It is the weighted mean over the provinces that are forecast, as national_price_idr of gold.indicators is
+    over those that reported. The nation's interval is that of its middle province: wider than a mean over
+    provinces needs.
     """
     members = {
         commodity: panel.rows_of(commodity)
@@ -119,8 +121,9 @@ def _with_nation(
     if panel.providers:
         of_nation = (", ".join(sorted({panel.providers[row] for row in rows})) for rows in members.values())
         extended = replace(extended, providers=(*panel.providers, *of_nation))
-    medians = [np.median(price[rows], axis=0) for rows in members.values()]
-    return extended, np.vstack([price, *medians]), margins.with_medians(list(members.values()))
+    weights = np.array([national_weights().by_region.get(code, 1.0) for code in panel.regions])
+    national = [national_price(price[rows], weights[rows])[0] for rows in members.values()]
+    return extended, np.vstack([price, *national]), margins.with_medians(list(members.values()))
 
 
 def model_rows(

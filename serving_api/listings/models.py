@@ -3,13 +3,26 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal, get_args
+from zoneinfo import ZoneInfo
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from conf.settings import settings
+from lakehouse.io.query import run_sql
+from lakehouse.reference import DEFAULT_TIMEZONE
 from serving_api.http.problems import Problem
 from serving_api.listings.filters import commodity, from_simulated_prices
-from serving_api.listings.listing import Filter, Listing, ListRequest, Row, equal, listing_router
+from serving_api.listings.listing import (
+    Filter,
+    Listing,
+    ListRequest,
+    Row,
+    equal,
+    listing_router,
+    table_rows,
+)
 from serving_api.reads.dashboard.daily_figures import Figures, chosen_level, close_of, figures_now
 from serving_api.reads.forecasts import BASELINE, served_forecasts
 from serving_api.reads.names import NATION, forecast_commodity, region_of, single_commodity
@@ -22,6 +35,11 @@ from serving_api.schemas.predictions import PredictionModel
 
 FORECASTS = "gold.forecasts"
 ISSUED_DAYS = 90
+# A training round issues again what was issued from the same origin: one forecast of a day, not two.
+LAST_ISSUES = """
+    select *, epoch(issued_at) < epoch(target_date::timestamp) + $cut as in_time from forecasts
+    qualify row_number() over (
+        partition by target_date, horizon_days order by in_time desc, issued_at desc) = 1"""
 FIGURES = tuple(name for name in AccuracyRow.model_fields if name not in ("accuracy_pct", "coverage"))
 
 
@@ -99,6 +117,16 @@ def issued(request: ListRequest) -> pc.Expression:
     )
 
 
+def last_issues(request: ListRequest, condition: pc.Expression) -> pa.Table:
+    """The last issue for each target day and horizon, of those issued before the cut of the day if there are.
+
+    `in_time`: it was issued before the cut, after which the prices of a day are complete.
+    """
+    cut = datetime.combine(date(1970, 1, 1), settings().forecast.cut_local_time, ZoneInfo(DEFAULT_TIMEZONE))
+    rows = table_rows(request.snapshot, condition, ISSUED.needed)
+    return run_sql(LAST_ISSUES, {"forecasts": rows}, {"cut": cut.timestamp()})
+
+
 def with_actual_prices(rows: Sequence[Row], request: ListRequest) -> list[Row]:
     """The forecasts, each with the price that followed."""
     actuals = actual_prices(figures_now(request.snapshots), *issued_series(request))
@@ -120,19 +148,24 @@ def issued_item(row: Row, actuals: Mapping[date, float]) -> Row:
         "upper_idr": round(upper, 2),
         "actual_idr": actual,
         "inside": None if actual is None else lower <= actual <= upper,
+        "in_time": row["in_time"],
         "model": row["model"],
     }
 
 
 def actual_prices(figures: Figures, commodity: str, region_code: str) -> dict[date, float]:
-    """Market day -> price of the province; of the nation the median over the provinces, as it is forecast."""
-    condition = pc.scalar(True) if region_code == NATION[0] else pc.field("region_code") == region_code
-    rows = figures.rows(condition, ("level", "market_date", "median_price_idr"), [commodity])
+    """Market day -> price of the province; of the nation the national price of that day.
+
+    Both as gold.indicators has them, so that they equal those of all other pages.
+    """
+    is_nation = region_code == NATION[0]
+    condition = pc.scalar(True) if is_nation else pc.field("region_code") == region_code
+    price = "national_price_idr" if is_nation else "median_price_idr"
+    rows = figures.rows(condition, ("level", "market_date", price), [commodity])
     if not rows.num_rows:
         return {}
-    of_level = rows.filter(pc.field("level") == chosen_level(rows)).to_pandas()
-    prices: dict[date, float] = of_level.groupby("market_date")["median_price_idr"].median().to_dict()
-    return prices
+    of_level = rows.filter(pc.field("level") == chosen_level(rows))
+    return dict(zip(of_level["market_date"].to_pylist(), of_level[price].to_pylist(), strict=True))
 
 
 ISSUED = Listing(
@@ -143,7 +176,10 @@ ISSUED = Listing(
     item=IssuedForecast,
     summary="Past forecasts with the prices that followed",
     description="""Forecasts as they were issued, newest issue first, each with the price of its day once it
-    is known.
+    is known: of a province its price, of the nation the national price of that day.
+
+    One forecast for each target day and horizon: the last issue before the prices of its day were complete.
+    Where all issues came later, `in_time` is false: such a forecast proves nothing.
 
     Default: the champion of that time, and the 90 days that end with the newest issue.""",
     columns=(
@@ -152,6 +188,7 @@ ISSUED = Listing(
     query=IssuedForecastsQuery,
     others=("gold.indicators",),
     condition=issued,
+    rows=last_issues,
     order="issued_at desc, model, horizon_days",
     present=with_actual_prices,
 )

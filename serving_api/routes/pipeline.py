@@ -9,7 +9,16 @@ import orjson
 from fastapi import Response
 
 from lakehouse.contracts.contract import Contract, contracts
-from lakehouse.io.process_status import background_gold_status, stream_status, trainer_status, was_killed
+from lakehouse.io.process_status import (
+    alert_worker_status,
+    background_gold_status,
+    collectors_status,
+    gateway_status,
+    is_alive,
+    stream_status,
+    trainer_status,
+    was_killed,
+)
 from lakehouse.silence import COLUMNS, total_silence
 from lakehouse.times import utc_text
 from serving_api.http.router import Router
@@ -102,22 +111,33 @@ def read_silence(snapshots: Snapshots) -> dict[str, Any] | None:
     return {"since": utc_text(silence.since), "series": silence.series} if silence else None
 
 
-def read_processes() -> list[dict[str, Any]]:
-    """The processes that write tables, by their status files; one that was never started is left out."""
-    statuses = {
+def read_processes(lag: KafkaLag) -> list[dict[str, Any]]:
+    """The processes of the stack, from doors to API; one that was never started is left out.
+
+    By their status files; Kafka runs while its events can be counted.
+    """
+    statuses: dict[str, Mapping[str, Any] | None] = {
+        "gateway": gateway_status(),
+        "collectors": collectors_status(),
         "stream": stream_status(),
         "background-gold": background_gold_status(),
         "trainer": trainer_status(),
+        "alert-worker": alert_worker_status(),
     }
-    return [
-        {
-            "name": name,
-            "state": "killed" if was_killed(status) else status["state"],
-            "since": status["updated_at"],
-        }
+    broker = {"name": "broker", "state": "running" if lag.events is not None else "silent", "since": None}
+    reported = [
+        {"name": name, "state": process_state(status), "since": status["updated_at"]}
         for name, status in statuses.items()
         if status is not None
     ]
+    return [broker, *reported, {"name": "api", "state": "running", "since": None}]
+
+
+def process_state(status: Mapping[str, Any]) -> str:
+    """The state that the process wrote; of the gateway, which writes none, whether it runs."""
+    if "state" not in status:
+        return "running" if is_alive(status) else "stopped"
+    return "killed" if was_killed(status) else str(status["state"])
 
 
 @router.get("/pipeline", response_model=Pipeline, summary="Tables, lag, processes and balance")
@@ -132,7 +152,7 @@ def get_pipeline(
     item = {
         "tables": read_tables(responses.snapshots),
         "kafka_lag": lag.events,
-        "processes": read_processes(),
+        "processes": read_processes(lag),
         "silence": read_silence(responses.snapshots),
         "balance": {**total_of(per_kind), "balanced": balanced},
         "hours": balance.last_hours(),

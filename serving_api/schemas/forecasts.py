@@ -117,6 +117,9 @@ class IssuedForecast(BaseModel):
     price_idr: Rupiah
     lower_idr: float = Field(description="lower end of the interval of 80 %")
     upper_idr: float = Field(description="upper end of the interval of 80 %")
-    actual_idr: float | None = Field(description="price of the target day; null: not known yet")
+    actual_idr: float | None = Field(
+        description="price of the target day, of the nation the national price; null: not known yet"
+    )
     inside: bool | None = Field(description="whether the interval of 80 % held that price")
+    in_time: bool = Field(description="issued before the prices of its day were complete")
     model: str

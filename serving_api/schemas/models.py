@@ -29,6 +29,10 @@ class AccuracyRow(BaseModel):
     rmse_idr: float = Field(ge=0)
     accuracy_pct: float = Field(description="100 - mape_pct; compare it with that of naive")
     skill_vs_naive: float = Field(description="1 - mae / mae of naive on the same forecasts")
+    skill_low: float | None = Field(
+        description="lower end of the 90 % interval of the skill; null: of one province, or below 8 origins"
+    )
+    skill_high: float | None = Field(description="its upper end")
     coverage: Share | None = Field(description="share of prices inside the 80 % interval")
     origins: int = Field(ge=1, description="number of forecast origins")
     alias: str | None = Field(description="champion, or null")

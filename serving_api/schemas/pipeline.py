@@ -37,11 +37,13 @@ class PipelineTable(BaseModel):
 
 
 class PipelineProcess(BaseModel):
-    """A process that writes tables."""
+    """A process of the stack."""
 
     name: str
-    state: Literal["starting", "waiting", "running", "stopped", "killed"]
-    since: datetime = Field(description="when it last reported")
+    state: Literal["starting", "waiting", "running", "stopped", "killed", "silent"] = Field(
+        description="silent: Kafka does not answer"
+    )
+    since: datetime | None = Field(description="when it last reported; null: of Kafka and the API")
 
 
 class SilentSince(BaseModel):
@@ -66,7 +68,7 @@ class Pipeline(BaseModel):
 
     tables: list[PipelineTable] = Field(description="bronze first, then by name")
     kafka_lag: int | None = Field(description="events that wait in Kafka; null: not known")
-    processes: list[PipelineProcess]
+    processes: list[PipelineProcess] = Field(description="from doors to API; never started: left out")
     silence: SilentSince | None = Field(
         description="null until more than half of them are silent for more than three of their usual gaps"
     )

@@ -2,12 +2,12 @@
 
 import csv
 import re
+from typing import Any
 
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.answers import altered, api_body
 
-LAYERS = ("bronze", "silver", "gold")
 CHILLI = "/komoditas?komoditas=cabai-rawit-merah"
 
 
@@ -212,6 +212,7 @@ def test_past_forecasts_are_strokes_of_the_chart(page: Page) -> None:
     page.route("**/forecasts/issued*", altered(lambda body: body | {"items": rows}))
     page.route("**/api/public/forecast*", lambda route: route.abort())
     page.goto(f"{CHILLI}&rentang=90")
+    expect(page.get_by_role("button", name="Prakiraan yang lalu")).to_be_visible()
     with page.expect_download() as download:
         page.locator(".card.full").first.get_by_role("button", name="Unduh CSV").click()
     saved = list(csv.DictReader(download.value.path().read_text(encoding="utf-8").splitlines()))
@@ -254,12 +255,36 @@ def test_hours_of_the_pipeline_are_bars_or_a_table(page: Page) -> None:
     panel = page.locator("section", has=page.get_by_role("heading", name="24 jam terakhir"))
     expect(panel).to_contain_text("20 peristiwa masuk, 4 dikarantina")
     expect(panel.locator(".stacked g")).to_have_count(24)
+    expect(panel.locator(".marks span").nth(6)).to_have_text(re.compile(r"^\d\d\.00$"))
     panel.get_by_role("button", name="Tabel", exact=True).click()
     newest = panel.locator("tbody tr").last.get_by_role("cell")
     expect(newest).to_have_text(["10", "7", "2", "1"])
-    expect(page.locator(".flow .layer h3")).to_have_text(
-        [re.compile("Pintu"), "Kafka", *map(re.compile, LAYERS)]
-    )
+
+
+def test_flow_counts_tables_by_layer_and_names_those_that_are_late(page: Page) -> None:
+    def with_late(body: dict[str, Any]) -> dict[str, Any]:
+        late = {"late": True, "lag_seconds": 7200.0, "freshness_seconds": 60}
+        tables = [
+            row | (late if row["table"] == "gold.markets" else {"late": False}) for row in body["tables"]
+        ]
+        processes = [{"name": "trainer", "state": "killed", "since": "2026-01-01T00:00:00Z"}]
+        return body | {"tables": tables, "processes": processes}
+
+    page.route("**/api/v1/pipeline", altered(with_late))
+    page.goto("/pipa-data")
+    names = ["Pintu", "Kafka", "bronze", "silver", "karantina", "gold"]
+    expect(page.locator(".flow .node b")).to_have_text(names)
+    expect(page.locator(".flow .node.gold")).to_contain_text("2\u00a0j (gold.markets)")
+    expect(page.locator(".late-tables li")).to_have_text([re.compile("gold.markets terlambat 2")])
+    expect(page.locator(".processes .grave")).to_contain_text("Pelatih model: terhenti paksa")
+    panel = page.locator("section", has=page.get_by_role("heading", name="Semua tabel"))
+    rows = panel.locator("tbody tr")
+    expect(rows.nth(40)).to_be_attached()
+    panel.get_by_role("button", name="terlambat").click()
+    expect(rows).to_have_count(1)
+    panel.get_by_role("button", name="Semua", exact=True).click()
+    panel.get_by_role("searchbox").fill("quarantine")
+    expect(rows).to_have_text([re.compile("silver.quarantine")])
 
 
 def test_next_page_of_a_list_is_read_on_request(page: Page) -> None:

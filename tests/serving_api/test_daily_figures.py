@@ -18,7 +18,6 @@ from scripts.bench.api_lake import write
 from serving_api.reads.dashboard.daily_figures import close_of
 from serving_api.reads.snapshots import Snapshots
 from tests.serving_api.indicator_lake import LAST, fill_prices, province_price, stored_rows
-from tests.support import forecast_lake
 from tests.support.api import Api, Environment, new_stack, pages
 from tests.support.served_lake import NOW, QUARANTINE
 
@@ -73,14 +72,6 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Api, pa.Tab
     with Environment(stack).entered():
         silver = fill_prices(stack.lake_root, [*stored_rows(7), *late_rows(), *mixed_rows()])
         write(stack.lake_root, "silver.quarantine", QUARANTINE)
-        issued = forecast_lake.issue(
-            "ensemble",
-            CHILLI,
-            "32",
-            issued_at=datetime.combine(LAST - timedelta(days=3), datetime.min.time(), NOW.tzinfo),
-            champion=True,
-        )
-        write(stack.lake_root, "gold.forecasts", issued)
     running = Api(stack)
     yield running, silver
     running.stop()
@@ -261,6 +252,13 @@ def test_every_value_of_the_map_lies_in_a_class(lake: tuple[Api, pa.Table], metr
             and (entry["to"] is None or value < entry["to"])
         ]
         assert len(classes) == 1
+    assert (body["reason"] is None) == any(region["value"] is not None for region in body["regions"])
+
+
+def test_map_names_why_a_metric_has_no_value_in_the_callers_language(lake: tuple[Api, pa.Table]) -> None:
+    response = lake[0].get(f"{MAP}?commodity={MIXED}&metric=ifpa", headers={"Accept-Language": "id"})
+    assert response.json()["reason"] == "belum cukup: ada 0 tahun untuk bulan ini, diperlukan 5"
+    assert "0 years of this month" in body_of(lake[0], f"{MAP}?commodity={MIXED}&metric=ifpa")["reason"]
 
 
 def test_changes_are_the_prices_after_a_version(tmp_path: Any) -> None:
@@ -283,23 +281,6 @@ def test_changes_are_the_prices_after_a_version(tmp_path: Any) -> None:
         assert body_of(api, f"/api/v1/changes?after={again}")["items"] == []
     finally:
         api.stop()
-
-
-def test_issued_forecasts_name_the_price_that_followed(lake: tuple[Api, pa.Table]) -> None:
-    api, silver = lake
-    items = body_of(api, f"/api/v1/forecasts/issued?commodity={CHILLI}&region=32")["items"]
-    expected = {
-        row["market_date"]: row["price"]
-        for row in run_sql(EXPECTED, {"silver": silver}).to_pylist()
-        if (row["commodity"], row["region_code"], row["level"]) == (CHILLI, "32", "province")
-    }
-    assert [item["horizon_days"] for item in items] == list(range(1, 8))
-    for item in items:
-        actual = expected.get(date.fromisoformat(item["target_date"]))
-        assert item["actual_idr"] == (actual and pytest.approx(actual))
-        held = None if actual is None else item["lower_idr"] <= actual <= item["upper_idr"]
-        assert item["inside"] == held
-    assert any(item["actual_idr"] for item in items) and items[-1]["actual_idr"] is None
 
 
 def test_quarantine_summary_counts_open_rows(lake: tuple[Api, pa.Table]) -> None:

@@ -90,6 +90,8 @@ def accuracy(
         "mase": 0.9,
         "skill_vs_naive": 0.1,
         "p_value": 0.002,
+        "skill_low": 0.02 if region_code == "ID" else None,
+        "skill_high": 0.18 if region_code == "ID" else None,
         "coverage_80": 0.81,
         "origins": 52,
         "cells": 1700,

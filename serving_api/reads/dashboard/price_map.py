@@ -1,5 +1,6 @@
 """Figures of all provinces for one commodity and day, with fixed classes so that days can be compared."""
 
+from collections import Counter
 from datetime import date, timedelta
 from itertools import pairwise
 from statistics import quantiles
@@ -27,6 +28,12 @@ LIMITS = {
     "ifpa": (-1.0, 0.5, 1.0),  # classes of the IFPA
     "dispersion": (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0),
 }
+# Why a metric has no value although provinces reported; IFPA has a reason of its own for each province.
+REASONS = {
+    "change_7d": "no province reported 7 days before",
+    "gap": "no ceiling (HET or HAP) holds for this commodity",
+    "dispersion": "fewer than two provinces reported",
+}
 PRICE_CLASSES = 7
 PERCENT = "%"
 UNITLESS = ("price", "ifpa", "dispersion")
@@ -40,6 +47,7 @@ def read_map(figures: Figures, commodity: str, metric: str, day: date | None) ->
     if last is not None:
         columns = ["level", "region_code", "market_date", "markets", "median_price_idr", "provider"]
         columns += [name for name in COLUMNS_OF_METRIC[metric] if name not in columns]
+        columns += ["ifpa_reason"] if metric == "ifpa" else []
         field = pc.field("market_date")
         oldest = last - timedelta(days=OLDEST_DAYS)
         with_week = figures.rows(
@@ -59,6 +67,7 @@ def read_map(figures: Figures, commodity: str, metric: str, day: date | None) ->
         "date": last.isoformat() if last and rows else None,
         "regions": regions,
         "legend": legend(metric, values),
+        "reason": None if values else reason_of(list(newest.values()), metric),
     }
 
 
@@ -75,6 +84,14 @@ def region_of_map(code: str, row: dict[str, Any] | None, metric: str, last: date
         "age_days": (last - row["market_date"]).days,
         "provider": row["provider"],
     }
+
+
+def reason_of(rows: list[dict[str, Any]], metric: str) -> str | None:
+    """Why no province has a value, of several reasons the most frequent; None without a report."""
+    if metric != "ifpa":
+        return REASONS.get(metric) if rows else None
+    counted = Counter(row["ifpa_reason"] for row in rows if row["ifpa_reason"])
+    return counted.most_common(1)[0][0] if counted else None
 
 
 def value_of(row: dict[str, Any], metric: str) -> float | None:

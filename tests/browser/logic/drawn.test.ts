@@ -1,6 +1,6 @@
 /** The chart of a commodity: what is drawn is what is saved, and dots stand on the line of their province. */
 import assert from "node:assert/strict";
-import { lastDays } from "../../../serving_api/web/src/chart/panel.ts";
+import { dayTicks, kindsOf, lastDays, lonePoints, priceRange, readout, secondsOf, tickTexts, withoutKinds } from "../../../serving_api/web/src/chart/panel.ts";
 import type { Anomaly, Forecast, ImpactWeek, IssuedForecast, Series } from "../../../serving_api/web/src/data/types.ts";
 import { setLanguage } from "../../../serving_api/web/src/i18n/index.ts";
 import { drawnColumns } from "../../../serving_api/web/src/pages/drawnColumns.ts";
@@ -17,6 +17,12 @@ const SERIES = {
     [110, 111, 112, null],
   ],
 } as unknown as Series;
+/** Two provinces on two days, one of which is chosen, with a forecast, its dots and a past forecast. */
+const whole = () => ({
+  ...seriesPanel(SERIES, "Aceh", [], FORECAST),
+  dots: [{ seconds: secondsOf("2026-11-18"), value: 99, kind: "large" as const, text: "7 hari: +6,1" }],
+  strokes: [{ name: "earlier", points: [{ seconds: secondsOf("2026-11-19"), value: 101 }] }],
+});
 const FORECAST = {
   origin_date: "2026-11-19",
   forecast: [
@@ -67,4 +73,47 @@ Deno.test("past forecasts are a stroke for each issue, without the newest where 
   assert.equal(lastDays(panel, 1).strokes.length, 2);
   const column = drawnColumns(panel).find(({ name }) => name === "issued 2026-11-17 naive")!;
   assert.deepEqual([0, 1, 2, 3].map(column.value), [null, null, 100, 101]);
+});
+
+Deno.test("kinds that are hidden are not drawn, and what the reader chose stays", () => {
+  assert.deepEqual(kindsOf(whole()), ["provinces", "national", "ceiling", "forecast", "past", "dots"]);
+  const bare = withoutKinds(whole(), new Set(kindsOf(whole())));
+  assert.deepEqual(bare.lines.map(({ name }) => name), ["Aceh"]);
+  assert.deepEqual([bare.bands.length, bare.strokes.length, bare.dots.length, bare.reference], [0, 0, 0, null]);
+  assert.deepEqual(withoutKinds(whole(), new Set([""])), whole());
+});
+
+Deno.test("the axis of prices holds every line, and a wide interval does not squeeze them", () => {
+  const panel = whole();
+  const [first, last] = [panel.seconds[0], panel.seconds.at(-1)!];
+  const [low, high] = priceRange(panel, first, last);
+  assert.ok(low < 90 && low > 80 && high > 112 && high < 125);
+  const wide = { ...panel, bands: panel.bands.map((band) => ({ ...band, upper: band.upper.map((value) => value && 10 * value) })) };
+  assert.ok(priceRange(wide, first, last)[1] < 125);
+  const [lowThen, highThen] = priceRange({ ...panel, reference: null }, panel.seconds[2], panel.seconds[2]);
+  assert.ok(lowThen > 97 && highThen < 114);
+  assert.deepEqual(priceRange({ ...panel, lines: [], reference: null, dots: [] }, first, last), [0, 1]);
+  assert.ok(priceRange({ ...panel, lines: panel.lines.slice(-2, -1), reference: null, dots: [], bands: [] }, first, first)[1] > 100);
+});
+
+Deno.test("the axis of days never repeats a name", () => {
+  setLanguage("id");
+  for (const [from, to] of [["2026-11-01", "2026-11-02"], ["2026-09-01", "2026-11-27"], ["2025-11-28", "2026-11-27"], ["2021-06-10", "2026-11-27"], ["2026-02-01", "2026-06-15"]])
+    for (const most of [3, 8, 14]) {
+      const texts = tickTexts(dayTicks(secondsOf(from), secondsOf(to), most));
+      assert.ok(texts.length && texts.length <= most + 2, `${from}: ${texts}`);
+      assert.equal(new Set(texts).size, texts.length, `${from}: ${texts}`);
+    }
+  assert.deepEqual(tickTexts(dayTicks(secondsOf("2025-11-28"), secondsOf("2026-03-31"), 14)), ["Des 25", "Jan 26", "Feb 26", "Mar 26"]);
+});
+
+Deno.test("a day is read from the dearest line down, with the highest and the lowest province", () => {
+  setLanguage("en");
+  const texts = readout({ ...whole(), seams: [] }, 2).map((text) => text.replaceAll("\u00a0", " "));
+  assert.deepEqual(texts, ["18 Nov 2026", "Papua Rp 112 (highest)", "National average Rp 102", "Aceh Rp 99 (lowest)", "Ceiling Rp 95", "7 hari: +6,1"]);
+});
+
+Deno.test("a price between two days without one is a point", () => {
+  assert.deepEqual(lonePoints([1, null, 3, 4, null, null, 5]), [0, 6]);
+  assert.deepEqual(lonePoints([null, 2, null]), [1]);
 });

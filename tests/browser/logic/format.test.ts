@@ -1,6 +1,6 @@
 /** Figures and moments as text, in both languages. */
 import assert from "node:assert/strict";
-import { change, day, dayIn, duration, figure, moment, percent, rupiah, rupiahShort, timeOfSeconds, whole } from "../../../serving_api/web/src/i18n/format.ts";
+import { change, day, dayIn, duration, figure, moment, percent, rupiah, rupiahAxis, timeOfSeconds, whole } from "../../../serving_api/web/src/i18n/format.ts";
 import { setLanguage } from "../../../serving_api/web/src/i18n/index.ts";
 
 type Case = [text: () => string, indonesian: string, english: string];
@@ -9,8 +9,9 @@ const CASES: Case[] = [
   [() => rupiah(0), "Rp 0", "Rp 0"],
   [() => rupiah(-1234.4), "Rp −1.234", "Rp −1,234"],
   [() => rupiah(null), "–", "–"],
-  [() => rupiahShort(45500), "Rp 46 rb", "Rp 46 k"],
-  [() => rupiahShort(999), "Rp 999", "Rp 999"],
+  [() => rupiahAxis([45_000, 50_000]).join(), "Rp 45 rb,Rp 50 rb", "Rp 45 k,Rp 50 k"],
+  [() => rupiahAxis([40_000, 40_250]).join("; "), "Rp 40,00 rb; Rp 40,25 rb", "Rp 40.00 k; Rp 40.25 k"],
+  [() => rupiahAxis([0, 500]).join(), "Rp 0,Rp 500", "Rp 0,Rp 500"],
   [() => change(6.06), "+6,1 %", "+6.1 %"],
   [() => change(-6.06), "−6,1 %", "−6.1 %"],
   [() => change(0), "0,0 %", "0.0 %"],

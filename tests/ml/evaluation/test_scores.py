@@ -89,6 +89,9 @@ def test_rows_name_regions_champions_and_dates(scored):
         and by_key["model", "a", "ID", 7]["p_value"] < 0.01
     )
     assert by_key["model", "a", "10", 7]["p_value"] is None
+    assert by_key["model", "a", "10", 7]["skill_low"] is None
+    nation = by_key["model", "a", "ID", 7]
+    assert nation["skill_low"] < nation["skill_vs_naive"] < nation["skill_high"]
     assert (
         by_key["model", "a", "ID", 1]["alias"] == "champion"
         and by_key["naive", "a", "ID", 1]["alias"] is None

@@ -58,6 +58,13 @@ def test_naive_forecasts_the_last_price_with_reference_intervals():
     assert confidence == sorted(confidence, reverse=True) and 0 < confidence[-1] < confidence[0] <= 1
 
 
+def test_nation_is_the_mean_over_provinces_as_its_price_is():
+    panel = make_panel(np.full((3, 5), 20_000.0), ["bawang-merah"], ["11", "32", "51"])
+    panel.price[2, 4] = 50_000
+    rows = rows_of(panel, ServedModels([NAIVE]))
+    assert {row["price_idr"] for row in rows if row["region_code"] == "ID"} == {30_000}
+
+
 def test_rows_name_the_provider_of_their_prices():
     panel = make_panel(np.full((3, 5), 20_000.0), ["bawang-merah"], ["11", "32", "51"])
     rows = rows_of(replace(panel, providers=("pihps", "panel-harga", "pihps")), ServedModels([NAIVE]))

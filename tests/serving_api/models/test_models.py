@@ -36,6 +36,8 @@ def test_accuracy_defaults_to_the_backtest(models: Api) -> None:
             "rmse_idr": 4500.0,
             "accuracy_pct": 92.0,
             "skill_vs_naive": 0.1,
+            "skill_low": None,
+            "skill_high": None,
             "coverage": 0.81,
             "origins": 52,
             "alias": "champion",
@@ -62,6 +64,7 @@ def test_pages_of_accuracy_hold_every_row_once(models: Api) -> None:
     ] * 7
     nation = models.get(f"{ACCURACY_PATH}?region=Indonesia").json()["items"]
     assert {item["region"] for item in nation} == {"Indonesia"} and len(nation) == 14
+    assert {(item["skill_low"], item["skill_high"]) for item in nation} == {(0.02, 0.18)}
 
 
 def test_importance_is_that_of_the_newest_run(models: Api) -> None:

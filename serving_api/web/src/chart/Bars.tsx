@@ -9,10 +9,17 @@ const GAP = 3;
 /** What is not nothing can be seen. */
 const LEAST_PX = 2;
 
-export function Bars({ bars, label }: { bars: Bar[]; label: string }) {
+interface BarsProps {
+  bars: Bar[];
+  label: string;
+  /** What stands below each bar; empty: nothing. */
+  marks?: string[];
+}
+
+export function Bars({ bars, label, marks = [] }: BarsProps) {
   const most = Math.max(1, ...bars.map(({ parts }) => parts.reduce((sum, part) => sum + part, 0)));
   const step = WIDTH / bars.length;
-  return (
+  const drawing = (
     <svg class="stacked" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={label}>
       {bars.map(({ parts, text }, nth) => {
         let top = HEIGHT - 1;
@@ -29,5 +36,17 @@ export function Bars({ bars, label }: { bars: Bar[]; label: string }) {
         );
       })}
     </svg>
+  );
+  return (
+    <>
+      {drawing}
+      {marks.length > 0 && (
+        <div class="marks" aria-hidden="true">
+          {marks.map((mark, nth) => (
+            <span key={nth}>{mark}</span>
+          ))}
+        </div>
+      )}
+    </>
   );
 }

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import { arrivals, keyOf, type Arrival } from "../data/live.ts";
 import type { LivePrice } from "../data/types.ts";
-import { rupiah, rupiahShort, timeOfSeconds, whole } from "../i18n/format.ts";
+import { rupiah, rupiahAxis, timeOfSeconds, whole } from "../i18n/format.ts";
 import { lang, t } from "../i18n/index.ts";
 import { theme } from "../theme.ts";
 import { Frames, MOST_SERIES } from "./frames.ts";
@@ -38,7 +38,7 @@ function optionsOf(host: HTMLElement, frames: Frames, series: string[], own: Set
     focus: { alpha: 0.35 },
     axes: [
       { ...axis, grid: { show: false }, space: 90, values: (_, values) => values.map(timeOfSeconds) },
-      { ...axis, size: 68, grid: { stroke: grid, width: 1 }, ticks: { show: false }, values: (_, values) => values.map(rupiahShort) },
+      { ...axis, size: 68, grid: { stroke: grid, width: 1 }, ticks: { show: false }, values: (_, values) => rupiahAxis(values) },
     ],
     hooks: { setCursor: [(chart) => show(chart, null)], setSeries: [show] },
   };

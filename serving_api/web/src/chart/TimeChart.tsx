@@ -1,15 +1,20 @@
 /** Lines over days with uPlot: gaps stay gaps, the lines that matter bear their name where they end. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
-import { dayOfSeconds, monthOfSeconds, rupiah, rupiahShort, shortDayOfSeconds } from "../i18n/format.ts";
+import { rupiah, rupiahAxis } from "../i18n/format.ts";
 import { lang, t } from "../i18n/index.ts";
 import { theme } from "../theme.ts";
-import type { Dot, Line, Panel, Zoom } from "./panel.ts";
+import { dayTicks, lonePoints, priceRange, readout, tickTexts, type Dot, type Line, type Panel, type Zoom } from "./panel.ts";
 import { color, FONT } from "./style.ts";
 
 const NARROW = 560;
 const END_LABELS = 150;
-const MONTHS_FROM_DAYS = 120;
+/** Of so few days every price is a point. */
+const FEW_DAYS = 31;
+/** What a name on the axis of days needs. */
+const TICK_PX = 76;
+const AXIS_PX = 68;
+const TIP_GAP = 12;
 const STROKE_ALPHA = 0.55;
 const RADIUS: Record<Dot["kind"], number> = { small: 3, medium: 5.5, large: 5.5, anomaly: 8 };
 const COLOR: Record<Dot["kind"], string> = { small: "--ink-2", medium: "--ceiling", large: "--grave", anomaly: "--card" };
@@ -24,14 +29,21 @@ function colorOf(line: Line, nth: number): string {
 
 function seriesOf(panel: Panel): uPlot.Series[] {
   let compared = 0;
-  const lines = panel.lines.map((line) => ({
-    label: line.name,
-    stroke: colorOf(line, line.kind === "compared" ? compared++ : 0),
-    width: isNamed(line) ? 2.5 : 1,
-    dash: line.kind === "forecast" ? [5, 4] : undefined,
-    points: { show: false },
-  }));
-  const ends = panel.bands.flatMap((band) => ["upper", "lower"].map((end) => ({ label: `${band.name} ${end}`, width: 0, stroke: "transparent", points: { show: false } })));
+  const areFew = panel.seconds.length <= FEW_DAYS;
+  const lines = panel.lines.map((line) => {
+    const stroke = colorOf(line, line.kind === "compared" ? compared++ : 0);
+    const lone = lonePoints(line.values);
+    const hasPoints = line.kind !== "forecast" && (areFew || lone.length > 0);
+    return {
+      label: line.name,
+      stroke,
+      width: isNamed(line) ? 2.5 : 1,
+      dash: line.kind === "forecast" ? [5, 4] : undefined,
+      points: { show: hasPoints, size: isNamed(line) ? 6 : 4, fill: stroke, filter: () => (areFew ? null : lone) },
+    };
+  });
+  // the edges keep an interval visible where its colour is near to that of the ground
+  const ends = panel.bands.flatMap(({ name, kind }) => ["upper", "lower"].map((end) => ({ label: `${name} ${end}`, width: 1, stroke: color("--band-edge"), dash: kind === "wide" ? [2, 3] : undefined, points: { show: false } })));
   return [{}, ...lines, ...ends];
 }
 
@@ -153,28 +165,10 @@ function drawDots(chart: uPlot, panel: Panel): void {
   }
 }
 
-/** The day under the cursor in words: only the named lines and the intervals. */
-export function readout(panel: Panel, index: number): string[] {
-  const texts = [dayOfSeconds(panel.seconds[index])];
-  for (const line of panel.lines) {
-    const value = line.values[index];
-    if (isNamed(line) && value !== null && value !== undefined) texts.push(`${line.name} ${rupiah(value)}`);
-  }
-  for (const band of panel.bands) {
-    const [lower, upper] = [band.lower[index], band.upper[index]];
-    if (lower != null && upper != null && lower !== upper) texts.push(`${band.name} ${rupiah(lower)} – ${rupiah(upper)}`);
-  }
-  const reference = panel.reference?.values[index];
-  if (reference != null) texts.push(`${panel.reference!.name} ${rupiah(reference)}`);
-  for (const mark of [...panel.dots, ...panel.seams]) if (mark.seconds === panel.seconds[index]) texts.push(mark.text);
-  return texts;
-}
-
 function optionsOf(box: HTMLElement, panel: Panel, show: (chart: uPlot) => void): uPlot.Options {
   const isNarrow = box.clientWidth < NARROW;
   const [soft, grid] = [color("--ink-2"), color("--grid")];
-  const days = (panel.seconds.at(-1)! - panel.seconds[0]) / 86400;
-  const dayText = days > MONTHS_FROM_DAYS ? monthOfSeconds : shortDayOfSeconds;
+  const [from, to] = [panel.seconds[0], panel.seconds.at(-1)!];
   const first = panel.lines.length + 1;
   return {
     width: box.clientWidth,
@@ -185,11 +179,11 @@ function optionsOf(box: HTMLElement, panel: Panel, show: (chart: uPlot) => void)
     series: seriesOf(panel),
     bands: panel.bands.map((band, index) => ({ series: [first + 2 * index, first + 2 * index + 1], fill: color(band.kind === "wide" ? "--band-wide" : "--band") })),
     cursor: { y: false, points: { show: false }, drag: { x: true, y: false } },
-    scales: { x: { time: true } },
+    scales: { x: { time: true }, y: { range: ({ scales: { x } }) => priceRange(panel, x.min ?? from, x.max ?? to) } },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     axes: [
-      { stroke: soft, font: `500 12px ${FONT}`, grid: { show: false }, ticks: { stroke: grid, size: 5 }, space: 70, values: (_, values) => values.map(dayText) },
-      { stroke: soft, font: `500 12px ${FONT}`, size: 68, grid: { stroke: grid, width: 1 }, ticks: { show: false }, values: (_, values) => values.map(rupiahShort) },
+      { stroke: soft, font: `500 12px ${FONT}`, grid: { show: false }, ticks: { stroke: grid, size: 5 }, size: 34, splits: (chart, _, min, max) => dayTicks(min, max, Math.max(2, Math.floor(chart.bbox.width / devicePixelRatio / TICK_PX))), values: (_, ticks) => tickTexts(ticks) },
+      { stroke: soft, font: `500 12px ${FONT}`, size: AXIS_PX, grid: { stroke: grid, width: 1 }, ticks: { show: false }, values: (_, values) => rupiahAxis(values) },
     ],
     hooks: {
       draw: [
@@ -238,8 +232,10 @@ export function TimeChart({ panel, label, height = 380, zoom = null, onZoom }: C
       if (index == null) return;
       const texts = readout(panel, index);
       element.replaceChildren(...texts.map((text, nth) => Object.assign(document.createElement(nth ? "span" : "b"), { textContent: text })));
-      const left = Math.min(Math.max(chart.valToPos(panel.seconds[index], "x") - 80, 0), chart.over.clientWidth - 200);
-      element.style.transform = `translate(${left + 68}px, 14px)`;
+      const at = AXIS_PX + chart.valToPos(panel.seconds[index], "x");
+      const before = at - element.offsetWidth - TIP_GAP; // on the side with more room, so that it hides no line there
+      const left = at > host.clientWidth / 2 ? Math.max(0, before) : Math.min(at + TIP_GAP, host.clientWidth - element.offsetWidth);
+      element.style.transform = `translate(${Math.max(0, left)}px, 14px)`;
       if (document.activeElement === host) spoken.current!.textContent = texts.join(", ");
     };
     const chart = new uPlot(optionsOf(host, panel, show), dataOf(panel), host);
@@ -254,10 +250,12 @@ export function TimeChart({ panel, label, height = 380, zoom = null, onZoom }: C
     });
     size.observe(host);
     const onKey = (event: KeyboardEvent) => {
-      const last = panel.seconds.length - 1;
+      const { min, max } = chart.scales.x; // of a zoomed chart only the days that it shows are walked
+      const first = panel.seconds.findIndex((seconds) => seconds >= min!);
+      const last = panel.seconds.findLastIndex((seconds) => seconds <= max!);
       const at = chart.cursor.idx ?? last;
       const step = event.shiftKey ? 10 : 1;
-      const targets: Record<string, number> = { ArrowLeft: at - step, ArrowRight: at + step, Home: 0, End: last };
+      const targets: Record<string, number> = { ArrowLeft: at - step, ArrowRight: at + step, Home: first, End: last };
       if (event.key === "Escape") {
         plot.current(null);
         onZoom?.(null);
@@ -265,7 +263,7 @@ export function TimeChart({ panel, label, height = 380, zoom = null, onZoom }: C
       const target = targets[event.key];
       if (target === undefined) return;
       event.preventDefault();
-      const index = Math.max(0, Math.min(last, target));
+      const index = Math.max(first, Math.min(last, target));
       chart.setCursor({ left: chart.valToPos(panel.seconds[index], "x"), top: 20 });
     };
     host.addEventListener("keydown", onKey);

@@ -22,15 +22,21 @@ const ZONES: Record<string, string> = { "Asia/Jakarta": "WIB", "Asia/Pontianak":
 const JAKARTA = "Asia/Jakarta";
 const times = computed(() => Object.fromEntries(Object.keys(ZONES).map((timeZone) => [timeZone, new Intl.DateTimeFormat(locale.value, { dateStyle: "medium", timeStyle: "short", timeZone })])));
 const clocks = computed(() => new Intl.DateTimeFormat(locale.value, { hour: "2-digit", minute: "2-digit", second: "2-digit", timeZone: JAKARTA }));
+const hours = computed(() => new Intl.DateTimeFormat(locale.value, { hour: "2-digit", minute: "2-digit", timeZone: JAKARTA }));
 const minus = (text: string) => text.replace("-", "\u2212");
 type Value = number | null | undefined;
 
 /** Rp 45.500 with a space that does not break. */
 export const rupiah = (value: Value): string => (value == null ? NONE : `Rp\u00a0${minus(numbers.value.whole.format(value))}`);
-/** Rp 45 rb, for axes. */
-export function rupiahShort(value: number): string {
-  const thousand = lang.value === "id" ? "rb" : "k";
-  return value >= 1000 ? `Rp\u00a0${numbers.value.whole.format(value / 1000)}\u00a0${thousand}` : rupiah(value);
+/** Rp 45 rb, for axes: with as many digits as keep the prices apart. */
+export function rupiahAxis(values: readonly number[]): string[] {
+  const isThousands = Math.max(...values) >= 1000;
+  const scaled = values.map((value) => (isThousands ? value / 1000 : value));
+  const isExact = (digits: number) => scaled.every((value) => Math.abs(value * 10 ** digits - Math.round(value * 10 ** digits)) < 1e-6);
+  const digits = [0, 1, 2].find(isExact) ?? 3;
+  const format = new Intl.NumberFormat(locale.value, { minimumFractionDigits: digits, maximumFractionDigits: digits, signDisplay: "negative" });
+  const unit = isThousands ? `\u00a0${lang.value === "id" ? "rb" : "k"}` : "";
+  return scaled.map((value) => `Rp\u00a0${minus(format.format(value))}${unit}`);
 }
 /** +6,1 %: a change, with its sign. */
 export const change = (value: Value): string => (value == null ? NONE : `${minus(numbers.value.change.format(value))}\u00a0%`);
@@ -58,6 +64,8 @@ export function moment(iso: string | null | undefined, zone: string | null = nul
   const local = zone !== null && zone in ZONES ? zone : JAKARTA;
   return `${times.value[local].format(new Date(iso))} ${ZONES[local]}`;
 }
+/** 06.00: the hour of a moment on Jakarta's clocks. */
+export const hourOf = (iso: string): string => hours.value.format(new Date(iso));
 /** The day of a moment in a time zone. */
 export const dayIn = (iso: string | null | undefined, timeZone: string): string => (iso ? new Intl.DateTimeFormat(locale.value, { dateStyle: "medium", timeZone }).format(new Date(iso)) : NONE);
 /** 45 d, 12 mnt, 3 j: a length of time in its largest unit. */

@@ -7,11 +7,14 @@ import { rupiah } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { theme } from "../theme.ts";
 import { visible } from "../ui/visible.ts";
-import { loadOutlines, outlines, type Outline, type Outlines } from "./outlines.ts";
+import { Hatch } from "./Legend.tsx";
+import { loadOutlines, neighbour, outlines, type Outline, type Outlines } from "./outlines.ts";
 import { chosenClasses, isShown, pointed } from "./filter.ts";
 import { colorClass, provinceText } from "./scale.ts";
 
 const HEAT_PX = 7;
+/** From here on the prices of markets stand next to them; further away only of the one under pointer or focus. */
+const NAMES_FROM_ZOOM = 6.5;
 const BOUNDS: L.LatLngBoundsExpression = [[-11.3, 94.8], [6.4, 141.2]];
 
 /** The rings of an outline as latitude and longitude. */
@@ -32,6 +35,41 @@ export function ringsOf(shape: Outline, { west, north, scale }: Outlines): L.Lat
 
 /** A text as Leaflet takes it: what it gets as a string, it shows as HTML. */
 const plain = (text: string): HTMLElement => Object.assign(document.createElement("span"), { textContent: visible(text) });
+
+/** The price, and the name that is shown under pointer or focus. */
+function tooltip(price: number | null, name: string): HTMLElement {
+  const text = document.createElement("span");
+  text.append(Object.assign(plain(name), { className: "place" }), Object.assign(plain(price === null ? t("no_report") : rupiah(price)), { className: "price" }));
+  return text;
+}
+
+interface Place {
+  x: number;
+  y: number;
+  element: SVGElement;
+  tooltip: HTMLElement;
+  label: string;
+}
+/** Markets by keyboard: one tab stop, arrows go to the nearest market that way; pointer and focus show its name. */
+function walkable(places: readonly Place[]): void {
+  places.forEach((place, nth) => {
+    const { element } = place;
+    const show = (shown: boolean) => () => place.tooltip.classList.toggle("on", shown);
+    element.setAttribute("tabindex", nth ? "-1" : "0");
+    element.setAttribute("role", "img");
+    element.setAttribute("aria-label", visible(place.label));
+    for (const [name, shown] of [["focus", true], ["blur", false], ["pointerenter", true], ["pointerleave", false]] as const) element.addEventListener(name, show(shown));
+    element.addEventListener("keydown", (event) => {
+      const next = neighbour(place, event.key, places);
+      if (!next) return;
+      event.preventDefault();
+      event.stopPropagation(); // Leaflet would move the map
+      element.setAttribute("tabindex", "-1");
+      next.element.setAttribute("tabindex", "0");
+      next.element.focus();
+    });
+  });
+}
 
 interface LeafletProps {
   map: PriceMap;
@@ -60,6 +98,8 @@ export default function LeafletMap({ map, markets, prices, national, chosen, cho
     const leaflet = L.map(box.current!, { attributionControl: false, zoomSnap: 0.25, zoomAnimation: !still, fadeAnimation: !still });
     let zooming = false;
     leaflet.fitBounds(BOUNDS).on("resize", () => leaflet.fitBounds(BOUNDS, { animate: false }));
+    const showNames = () => box.current?.classList.toggle("near-by", leaflet.getZoom() >= NAMES_FROM_ZOOM);
+    leaflet.on("zoomend", showNames);
     leaflet.on("zoomstart", () => (zooming = true)).on("zoomend", () => (zooming = false));
     layer.current = L.layerGroup().addTo(leaflet);
     view.current = leaflet;
@@ -80,8 +120,9 @@ export default function LeafletMap({ map, markets, prices, national, chosen, cho
     const { metric } = map;
     const polygons = new Map<string, L.Polygon>();
     for (const shape of shapes.provinces) {
-      const value = map.regions.find(({ code }) => code === shape.code)?.value ?? null;
-      const text = `${shape.name}: ${provinceText(shape.code, value, metric)}`;
+      const region = map.regions.find(({ code }) => code === shape.code);
+      const value = region?.value ?? null;
+      const text = `${shape.name}: ${provinceText(shape.code, value, metric, region?.price_idr)}`;
       const isChosen = shape.name === chosen;
       const muted = isShown(value, map.legend) ? "" : " muted";
       const polygon = L.polygon(ringsOf(shape, shapes), { className: `province ${colorClass(value, metric, map.legend)}${muted}${isChosen ? " on" : ""}`, weight: isChosen ? 2.5 : 1 })
@@ -92,15 +133,27 @@ export default function LeafletMap({ map, markets, prices, national, chosen, cho
         .addTo(group);
       polygons.set(shape.name, polygon);
     }
-    for (const market of markets) {
+    const places: Place[] = [];
+    const reporting = (market: Market) => Number(prices.has(market.market_id));
+    for (const market of markets.toSorted((one, other) => reporting(other) - reporting(one))) {
       if (market.latitude === null || market.longitude === null || market.level !== "market") continue;
       const price = prices.get(market.market_id)?.price_idr ?? null;
       const heat = price === null ? "" : heatClass(price, map, national);
-      L.circleMarker([market.latitude, market.longitude], { className: `market ${heat}`, radius: heat ? HEAT_PX : 5, weight: 2 })
-        .bindTooltip(plain([market.name, market.region, ...(price === null ? [] : [rupiah(price)])].join(", ")))
+      const name = `${market.name}, ${market.region}`;
+      const marker = L.circleMarker([market.latitude, market.longitude], { className: `market ${heat}`, radius: heat ? HEAT_PX : 5, weight: 2 })
+        .bindTooltip(tooltip(price, name), { permanent: true, direction: "right", offset: [HEAT_PX, 0], className: "of-market" })
         .addTo(group);
+      places.push({ x: market.longitude, y: -market.latitude, element: marker.getElement() as SVGElement, tooltip: marker.getTooltip()!.getElement()!, label: `${name}: ${price === null ? t("no_report") : rupiah(price)}` });
     }
+    walkable(places);
     return effect(() => polygons.forEach((polygon, name) => polygon.getElement()?.classList.toggle("near", name === pointed.value)));
   }, [shapes, map, markets, prices, national, chosen, shownTheme, classes]);
-  return <div ref={box} class="leaflet-box" role="application" aria-label={t("map_label")} />;
+  return (
+    <>
+      <svg class="defs" aria-hidden="true">
+        <Hatch id="hatch" />
+      </svg>
+      <div ref={box} class="leaflet-box" role="application" aria-label={t("map_label")} />
+    </>
+  );
 }

@@ -4,6 +4,18 @@ import { t } from "../i18n/index.ts";
 import { chosenClasses, toggleClass, UNREPORTED } from "./filter.ts";
 import { classText, colorClass } from "./scale.ts";
 
+/** The hatch of provinces without a report; `scale`: units of the drawing for a pixel. */
+export function Hatch({ id, scale = 1 }: { id: string; scale?: number }) {
+  return (
+    <defs>
+      <pattern id={id} width="7" height="7" patternUnits="userSpaceOnUse" patternTransform={`rotate(45) scale(${scale})`}>
+        <rect width="7" height="7" class="hatch-ground" />
+        <line x1="0" y1="0" x2="0" y2="7" class="hatch-line" />
+      </pattern>
+    </defs>
+  );
+}
+
 export function Legend({ map }: { map: PriceMap }) {
   const { metric } = map;
   const chosen = chosenClasses();

@@ -1,13 +1,19 @@
-/** The provinces as SVG: one tab stop, arrows go to the nearest province that way, Enter chooses it. */
+/**
+ * The provinces as SVG: one tab stop, arrows go to the nearest province that way, Enter chooses it. Java is drawn once
+ * more below, larger; what is pointed at or focused in one drawing is so in the other.
+ */
 import { useEffect, useRef } from "preact/hooks";
 import type { MapRegion, PriceMap } from "../data/types.ts";
 import { t } from "../i18n/index.ts";
-import { Legend } from "./Legend.tsx";
-import { loadOutlines, neighbour, outlines, type Outline } from "./outlines.ts";
+import { Hatch, Legend } from "./Legend.tsx";
+import { javaInset, loadOutlines, neighbour, outlines, type Outline } from "./outlines.ts";
 import { isShown, pointed } from "./filter.ts";
 import { colorClass, metricKey, provinceText } from "./scale.ts";
 
 const FIRST = "DKI Jakarta";
+/** Units of the drawing for a pixel, as wide as the maps usually are. */
+const MAP_SCALE = 1.7;
+const INSET_SCALE = 0.45;
 
 interface MapProps {
   map: PriceMap;
@@ -29,7 +35,7 @@ export function ProvinceMap({ map, chosen, choose }: MapProps) {
   const { metric } = map;
   const regions = new Map<string, MapRegion>(map.regions.map((region) => [region.code, region]));
   const valueOf = ({ code }: Outline) => regions.get(code)?.value ?? null;
-  const label = (shape: Outline) => `${shape.name}: ${provinceText(shape.code, valueOf(shape), metric)}`;
+  const label = (shape: Outline) => `${shape.name}: ${provinceText(shape.code, valueOf(shape), metric, regions.get(shape.code)?.price_idr)}`;
   const classes = (shape: Outline) => `province ${colorClass(valueOf(shape), metric, map.legend)}${isShown(valueOf(shape), map.legend) ? "" : " muted"}${shape.name === pointed.value ? " near" : ""}`;
   const point = (name: string | null) => () => {
     pointed.value = name;
@@ -48,15 +54,14 @@ export function ProvinceMap({ map, chosen, choose }: MapProps) {
     path?.focus();
   };
   const outline = shapes.provinces.find(({ name }) => name === chosen);
+  const pointing = (shape: Outline) => ({ onPointerEnter: point(shape.name), onPointerLeave: point(null), onClick: () => choose(chosen === shape.name ? null : shape.name) });
+  const ring = outline && <path d={outline.d} class="ring" aria-hidden="true" />;
+  const { box, shapes: enlarged } = javaInset(shapes.provinces);
+  const [width, height] = [box.right - box.left, box.bottom - box.top];
   return (
     <figure class="map">
       <svg ref={svg} viewBox={`0 -6 ${shapes.width} ${shapes.height + 12}`} role="group" aria-label={t(metricKey(metric))}>
-        <defs>
-          <pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
-            <rect width="6" height="6" class="hatch-ground" />
-            <line x1="0" y1="0" x2="0" y2="6" class="hatch-line" />
-          </pattern>
-        </defs>
+        <Hatch id="hatch" scale={MAP_SCALE} />
         {shapes.provinces.map((shape) => (
           <path
             key={shape.code}
@@ -67,18 +72,29 @@ export function ProvinceMap({ map, chosen, choose }: MapProps) {
             role="button"
             aria-pressed={shape.name === chosen}
             aria-label={label(shape)}
-            onPointerEnter={point(shape.name)}
-            onPointerLeave={point(null)}
+            {...pointing(shape)}
             onFocus={point(shape.name)}
             onBlur={point(null)}
-            onClick={() => choose(chosen === shape.name ? null : shape.name)}
             onKeyDown={(event) => onKey(event, shape)}
           >
             <title>{label(shape)}</title>
           </path>
         ))}
-        {outline && <path d={outline.d} class="ring" aria-hidden="true" />}
+        {ring}
+        <rect class="inset-frame" x={box.left} y={box.top} width={width} height={height} />
       </svg>
+      <div class="inset">
+        <small>{t("map_inset")}</small>
+        <svg viewBox={`${box.left} ${box.top} ${width} ${height}`} aria-hidden="true">
+          <Hatch id="hatch-inset" scale={INSET_SCALE} />
+          {enlarged.map((shape) => (
+            <path key={shape.code} d={shape.d} data-inset={shape.code} class={classes(shape)} {...pointing(shape)}>
+              <title>{label(shape)}</title>
+            </path>
+          ))}
+          {ring}
+        </svg>
+      </div>
       <Legend map={map} />
     </figure>
   );

@@ -24,9 +24,10 @@ export function colorClass(value: number | null, metric: Metric, legend: readonl
 /** The provinces of Papua since 2022; sources of 34 provinces count them with those that they were split from. */
 const SINCE_2022: ReadonlySet<string> = new Set(["93", "94", "95", "96"]);
 
-/** The value of a province in words, or why there is none. */
-export function provinceText(code: string, value: number | null, metric: Metric): string {
+/** The value of a province in words, or why there is none; `price`: what it reported. */
+export function provinceText(code: string, value: number | null, metric: Metric, price: number | null = null): string {
   if (value !== null) return valueText(value, metric);
+  if (price !== null) return t("no_figure", { price: rupiah(price) });
   return t(SINCE_2022.has(code) ? "no_report_new" : "no_report");
 }
 

@@ -4,7 +4,7 @@ import { address, useFeed } from "../data/feed.ts";
 import { post } from "../data/post.ts";
 import type { Outcome } from "../data/problem.ts";
 import type { ImpactWeek, ReceiptOf } from "../data/types.ts";
-import { change, day, figure, percent, whole } from "../i18n/format.ts";
+import { change, day, figure, percent, share, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { Bars } from "../ui/Figures.tsx";
 import { Panel } from "../ui/Panel.tsx";
@@ -59,9 +59,17 @@ function useWeather(id: string, region: string | null): Correlation[] {
 
 function outcomeText({ body, problem }: Correlation): string {
   if (problem) return problem.status === NO_DATA ? t("correlation_too_few") : problem.status ? problem.detail : t("error_network");
-  if (!body?.significant) return t("correlation_none", { days: whole(body?.n) });
-  return t(body.correlation > 0 ? "correlation_with" : "correlation_against", { r: figure(body.correlation), lag: whole(body.lag_days) });
+  if (!body) return "–";
+  const figures = { r: figure(body.correlation), low: figure(body.ci_low), high: figure(body.ci_high), lag: whole(body.lag_days), days: whole(body.n), p: chance(body.p_value_adjusted) };
+  if (!body.significant) return t("correlation_none", figures);
+  return t(body.correlation > 0 ? "correlation_with" : "correlation_against", figures);
 }
+
+const LEAST_SHOWN = 0.001;
+/** How often chance alone makes such a correlation. */
+const chance = (p: number): string => (p < LEAST_SHOWN ? t("less_than", { value: share(LEAST_SHOWN) }) : share(p));
+/** Whether every variable was tested, and none goes with the price. */
+const isNothing = (outcomes: Correlation[]): boolean => outcomes.length > 0 && outcomes.every(({ body }) => body && !body.significant);
 
 export function Causes() {
   const region = province();
@@ -74,6 +82,11 @@ export function Causes() {
           {body.items.length ? <Week week={strongest(body.items)} /> : <p class="empty">{t("empty_causes")}</p>}
           <h3>{t("weather")}</h3>
           {!region && <p class="note">{t("choose_province")}</p>}
+          {isNothing(weather) && (
+            <p>
+              <b>{t("correlation_nothing")}</b>
+            </p>
+          )}
           <dl class="facts">
             {weather.map((outcome, nth) => [
               <dt key={VARIABLES[nth]}>{t(`variable_${VARIABLES[nth]}`)}</dt>,

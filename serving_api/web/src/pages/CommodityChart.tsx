@@ -1,10 +1,11 @@
 /** The chart of a commodity: provinces, nation, ceiling, forecast, dots; or its table. */
 import { useMemo } from "preact/hooks";
+import { ChartLegend, hiddenKinds } from "../chart/ChartLegend.tsx";
 import { TimeChart } from "../chart/TimeChart.tsx";
-import { lastDays, secondsOf, type Zoom } from "../chart/panel.ts";
+import { lastDays, secondsOf, withoutKinds, type Panel as Chart, type Zoom } from "../chart/panel.ts";
 import { address, useFeed } from "../data/feed.ts";
 import type { Series } from "../data/types.ts";
-import { dayOfSeconds } from "../i18n/format.ts";
+import { day, dayOfSeconds } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { param, setParams } from "../router.ts";
 import { DataTable, SaveCsv } from "../ui/DataTable.tsx";
@@ -16,6 +17,7 @@ import { impactAddress } from "./Causes.tsx";
 import { drawnColumns } from "./drawnColumns.ts";
 import { emptyText, NO_LEGEND, provinceColumns, range, RANGES, seriesAddress, type Range } from "./provinces.tsx";
 import { ForecastNote, useIssued } from "./forecastParts.tsx";
+import { Share } from "./Share.tsx";
 import { dotsOf, provinceRows, seriesPanel, strokesOf } from "./seriesPanel.ts";
 
 const MOST_COMPARED = 3;
@@ -38,14 +40,17 @@ export function ChartPanel() {
   const weeks = useFeed(chosen && !marketDay() ? impactAddress(commodity(), chosen) : null).body;
   const anomalies = useFeed(chosen && !marketDay() ? anomalyAddress(commodity(), chosen) : null).body;
   const issued = useIssued(!marketDay());
-  const panel = useMemo(() => {
+  const hidden = [...hiddenKinds()].join();
+  const whole = useMemo(() => {
     if (!feed.body) return null;
-    const whole = seriesPanel(feed.body, chosen, others.split(","), forecast);
+    const series = seriesPanel(feed.body, chosen, others.split(","), forecast);
     const strokes = strokesOf(issued?.items ?? [], forecast !== null);
     const dots = chosen ? dotsOf(feed.body, chosen, weeks?.items ?? [], anomalies?.items ?? []) : [];
-    return lastDays({ ...whole, dots, strokes }, days);
+    return lastDays({ ...series, dots, strokes }, days);
   }, [feed.body, chosen, others, forecast, days, weeks, anomalies, issued]);
-  const asTable = param("tabel") === "1";
+  const panel = useMemo(() => whole && withoutKinds(whole, new Set(hidden.split(","))), [whole, hidden]);
+  const isOneDay = feed.body?.dates.length === 1;
+  const asTable = isOneDay || param("tabel") === "1";
   const rows = feed.body ? provinceRows(feed.body) : [];
   const sql = `select market_date, region, median_price_idr, national_price_idr, reference_price_idr from gold.indicators where commodity = ${quoted(feed.body?.commodity ?? commodity())} and channel = 'retail' order by market_date desc limit 1000`;
   const text = (value: Range) => t(`range_${value}`);
@@ -58,17 +63,21 @@ export function ChartPanel() {
       ) : (
         <SaveCsv file={commodity()} columns={drawnColumns(panel)} rows={panel.seconds.map((_, nth) => nth)} />
       )}
+      <Share title={feed.body?.name ?? commodity()} />
     </>
   );
   return (
     <Panel title={feed.body?.name ?? commodity()} feed={feed} class="full" sql={sql} tools={tools} isEmpty={(body) => !body.dates.length} empty={emptyText()}>
       {(series) => (
         <>
+          {isOneDay && <p>{t("chart_one_day", { day: day(series.dates[0]) })}</p>}
           {asTable ? (
             <DataTable label={t("by_province")} columns={provinceColumns(NO_LEGEND)} rows={rows} keyOf={(row) => row.name} isChosen={(row) => row.name === chosen} />
           ) : (
             panel && <TimeChart panel={panel} label={t("chart_label", { name: series.name })} zoom={zoom()} onZoom={setZoom} />
           )}
+          {!asTable && whole && <ChartLegend panel={whole} />}
+          {!asTable && whole && <DayRange panel={whole} />}
           <Comparison series={series} />
           {(!chosen || (panel?.dots.length ?? 0) > 0) && <p class="note">{t(chosen ? "dots_note" : "dots_choose")}</p>}
           {panel?.seams.map((seam) => <p key={seam.seconds} class="note">{`┊ ${dayOfSeconds(seam.seconds)}: ${seam.text}.`}</p>)}
@@ -76,6 +85,35 @@ export function ChartPanel() {
         </>
       )}
     </Panel>
+  );
+}
+
+/** From which day to which: the span of the address; earlier days than those that are drawn choose a longer range. */
+function DayRange({ panel }: { panel: Chart }) {
+  const drawn: Zoom = [panel.seconds[0], panel.seconds.at(-1)!];
+  const [from, to] = (zoom() ?? drawn).map((seconds) => dayOf(Math.round(seconds / DAY)));
+  const choose = (first: string, last: string) => {
+    if (!first || !last || first >= last) return;
+    const days = (drawn[1] - secondsOf(first)) / DAY;
+    const needed = RANGES.find((each) => Number(each) >= Math.max(days, Number(range()))) ?? RANGES.at(-1)!;
+    setParams({ zoom: `${first}..${last}`, rentang: needed }, false);
+  };
+  return (
+    <div class="day comparison noprint" role="group" aria-label={t("range_days")}>
+      <label class="check">
+        {t("range_from")}
+        <input type="date" value={from} max={to} onChange={(event) => choose(event.currentTarget.value, to)} />
+      </label>
+      <label class="check">
+        {t("range_to")}
+        <input type="date" value={to} min={from} onChange={(event) => choose(from, event.currentTarget.value)} />
+      </label>
+      {zoom() && (
+        <button class="ghost small" onClick={() => setZoom(null)}>
+          {t("range_whole")}
+        </button>
+      )}
+    </div>
   );
 }
 

@@ -6,6 +6,7 @@ import { arrivals, keyOf, withArrivals, type Arrival } from "../data/live.ts";
 import type { LivePrice } from "../data/types.ts";
 import { change, day, moment, rupiah, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
+import { param, setParams } from "../router.ts";
 import { column, derivedColumn, DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
 import { LinkChip } from "../ui/Connection.tsx";
 import { quoted } from "../ui/Origin.tsx";
@@ -13,6 +14,7 @@ import { Panel } from "../ui/Panel.tsx";
 import { commodity, marketDay, province, useZones } from "../ui/controls.tsx";
 
 const MOST_ROWS = 1000;
+const HIDES_OLD = "tanpa-lama";
 const HIGHLIGHT_MS = 5_000;
 const NOTHING_CAME: ReadonlyMap<string, Arrival> = new Map();
 /** How long after an arrival the list is read again: for its change, and for markets that are new. */
@@ -23,8 +25,25 @@ const columns = (zoneOf: (region: string) => string | null): Column<LivePrice>[]
   derivedColumn("market", "market", (row) => row.market_name),
   column("price_idr", "price", rupiah),
   column("change_pct", "change_day", change),
-  derivedColumn("event_time", "reported", (row) => row.event_time, (row) => moment(row.event_time, zoneOf(row.region))),
+  derivedColumn("event_time", "reported", (row) => row.event_time, (row) => (
+    <>
+      {moment(row.event_time, zoneOf(row.region))}
+      <span class={row.is_current ? "more dim" : "more outdated"}>
+        {row.age_days ? t("days_ago", { days: whole(row.age_days) }) : t("newest_day")}
+        {!row.is_current && <b>, {t("old_price")}</b>}
+      </span>
+    </>
+  )),
 ];
+
+/** Of the file: what the table shows with the time of the report. */
+const AGE: Column<LivePrice>[] = (["age_days", "is_current"] as const).map((name) => ({ name, title: name, value: (row) => row[name] }));
+
+/** Rows with their age, of which those that came just now have none; old ones last. */
+export function byAge(rows: readonly LivePrice[], came: ReadonlyMap<string, Arrival>): LivePrice[] {
+  const aged = rows.map((row) => (came.get(keyOf(row))?.event_time === row.event_time ? { ...row, age_days: 0, is_current: true } : row));
+  return aged.toSorted((one, other) => Number(other.is_current) - Number(one.is_current));
+}
 
 export function LivePrices() {
   const zoneOf = useZones();
@@ -41,10 +60,14 @@ export function LivePrices() {
   }, [url, newest > (feed.requested ?? 0)]);
   const isNew = (row: LivePrice) => Date.now() - (came.get(keyOf(row))?.arrived ?? 0) < HIGHLIGHT_MS;
   const title = past ? t("live_then", { day: day(past) }) : t("live");
+  const hidesOld = param(HIDES_OLD) === "1";
+  const rows = byAge(withArrivals(feed.body?.items ?? [], feed.requested, came), came);
+  const shownRows = rows.filter((row) => row.is_current || !hidesOld);
+  const old = rows.filter((row) => !row.is_current).length;
   const tools = (
     <>
       {!past && <LinkChip />}
-      <SaveCsv file={`live-${commodity()}`} columns={columns(zoneOf)} rows={feed.body?.items} />
+      <SaveCsv file={`live-${commodity()}`} columns={[...columns(zoneOf), ...AGE]} rows={shownRows} />
     </>
   );
   return (
@@ -52,8 +75,16 @@ export function LivePrices() {
       {(body) => (
         <>
           {!past && <LiveChart rows={body.items} chosen={province()} />}
-          <DataTable label={title} columns={columns(zoneOf)} rows={withArrivals(body.items, feed.requested, came)} keyOf={keyOf} isChosen={isNew} />
-          <p class="note">{t("live_count", { count: whole(body.items.length) })}</p>
+          <DataTable label={title} columns={columns(zoneOf)} rows={shownRows} keyOf={keyOf} isChosen={isNew} />
+          {old > 0 && (
+            <label class="check noprint">
+              <input type="checkbox" checked={hidesOld} onChange={(event) => setParams({ [HIDES_OLD]: event.currentTarget.checked ? "1" : null }, false)} />
+              {t("hide_old", { count: whole(old) })}
+            </label>
+          )}
+          <p class="note">
+            {t("live_count", { count: whole(body.items.length) })} {old > 0 && t("live_old_note")}
+          </p>
         </>
       )}
     </Panel>

@@ -18,13 +18,15 @@ const LeafletMap = lazy(() => import("../map/LeafletMap.tsx"));
 const MOST_ROWS = 1000;
 const NO_MARKETS: Market[] = [];
 const SETTLE_MS = 150;
+/** Before any price: the API then answers with the last 2,000 days, and the slider reaches each of them. */
+const LONG_AGO = "2000-01-01";
 const metric = (): Metric => METRICS.find((name) => name === param("metrik")) ?? "gap_national";
 
 const columns = ({ metric, legend }: PriceMap): Column<MapRegion>[] => [
   provinceColumn(),
   derivedColumn(metric, metricKey(metric), (row) => row.value, (row) => (
     <>
-      <i class={`swatch ${colorClass(row.value, metric, legend)}`} /> {provinceText(row.code, row.value, metric)}
+      <i class={`swatch ${colorClass(row.value, metric, legend)}`} /> {provinceText(row.code, row.value, metric, row.price_idr)}
     </>
   )),
   column("price_idr", "price", rupiah),
@@ -34,7 +36,8 @@ const columns = ({ metric, legend }: PriceMap): Column<MapRegion>[] => [
 
 /** A slider over the days of the series; the address follows when the hand rests. */
 function DaySlider({ days, shown }: { days: string[]; shown: string | null }) {
-  const position = Math.max(0, shown ? days.indexOf(shown) : days.length - 1);
+  const newest = shown ? days.findLastIndex((each) => each <= shown) : days.length - 1; // a day after the last is the last
+  const position = Math.max(0, newest);
   const [dragged, setDragged] = useState<number | null>(null);
   useEffect(() => {
     if (dragged === null) return;
@@ -56,7 +59,7 @@ function DaySlider({ days, shown }: { days: string[]; shown: string | null }) {
 
 export function MapPage() {
   const feed = useFeed(address("/api/v1/map/prices", { commodity: commodity(), metric: metric(), ...dayParameters() }));
-  const series = useFeed(address("/api/v1/series/daily", { commodity: commodity() })).body;
+  const series = useFeed(address("/api/v1/series/daily", { commodity: commodity(), from: LONG_AGO })).body;
   const markets = useFeed(address("/api/public/market/list", { limit: 1000 }), 600_000).body?.items ?? NO_MARKETS;
   const live = useFeed(address("/api/public/commodity/price/live", { commodity: commodity(), sort: "name", limit: MOST_ROWS, date: marketDay() })).body;
   const prices = useMemo(() => new Map(live?.items.map((row) => [row.market_id, row])), [live]);
@@ -76,6 +79,7 @@ export function MapPage() {
         <Panel title={`${t(metricKey(metric()))}, ${day(feed.body?.date)}`} feed={feed} class="full" sql={provincesSql(commodity())} isEmpty={(map) => map.date === null} empty={empty}>
           {(map) => (
             <figure class="map">
+              {map.reason && <p role="status">{t("metric_none", { reason: map.reason })}</p>}
               <Suspense fallback={<div class="skeleton leaflet-box">{t("loading")}</div>}>
                 <LeafletMap map={map} markets={markets} prices={prices} national={national} chosen={province()} choose={choose} />
               </Suspense>

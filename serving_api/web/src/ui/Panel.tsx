@@ -25,6 +25,8 @@ export interface PanelProps<Body extends Answer> {
   /** The least role that may read the feed; nobody: everybody may. */
   needs?: Role;
   class?: string;
+  /** What is shown while the first answer is under way. */
+  waiting?: string;
   children: (body: Body) => ComponentChildren;
 }
 
@@ -107,8 +109,8 @@ export function Panel<Body extends Answer>(props: PanelProps<Body>) {
         </p>
       )}
       {!feed.body && !feed.problem && (
-        <div class="skeleton" role="status">
-          {t("loading")}
+        <div class={props.waiting ? "skeleton low" : "skeleton"} role="status">
+          {props.waiting ?? t("loading")}
         </div>
       )}
       {feed.body && (

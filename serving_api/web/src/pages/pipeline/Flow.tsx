@@ -1,7 +1,7 @@
 /** How events flow through the pipeline: from the doors over Kafka to the layers of tables, and hour by hour. */
 import { Bars } from "../../chart/Bars.tsx";
 import type { Pipeline } from "../../data/types.ts";
-import { duration, moment, whole } from "../../i18n/format.ts";
+import { duration, hourOf, moment, whole } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
 import { ChartOrTable } from "../../ui/ChartOrTable.tsx";
 import { column, type Column } from "../../ui/DataTable.tsx";
@@ -9,58 +9,76 @@ import { column, type Column } from "../../ui/DataTable.tsx";
 type PipelineHour = Pipeline["hours"][number];
 
 const LAYERS = ["bronze", "silver", "gold"] as const;
+const HOURS_A_MARK = 6;
 /** By which events come in. */
 const DOORS = ["door_http", "door_mqtt", "door_collectors", "door_files"] as const;
 
 export const COUNT_TITLES = { rows_in: "events_in", silver: "accepted", quarantine: "quarantined", duplicates: "duplicates", difference: "difference" } as const;
 
-function Layer({ layer, tables }: { layer: (typeof LAYERS)[number]; tables: Pipeline["tables"] }) {
+type Table = Pipeline["tables"][number];
+/** The table that is furthest behind its sources; null without one that has rows. */
+export function furthestBehind(tables: readonly Table[]): Table | null {
+  const known = tables.filter(({ lag_seconds }) => lag_seconds !== null);
+  return known.reduce<Table | null>((worst, table) => (worst && worst.lag_seconds! >= table.lag_seconds! ? worst : table), null);
+}
+
+interface NodeProps {
+  name: string;
+  lines: string[];
+  isLate?: boolean;
+  class?: string;
+}
+function Node({ name, lines, isLate = false, class: place = "" }: NodeProps) {
   return (
-    <section class="layer" aria-labelledby={`layer-${layer}`}>
-      <h3 id={`layer-${layer}`}>
-        {layer} <span class="dim">{whole(tables.length)}</span>
-      </h3>
-      <ul>
-        {tables.map((table) => (
-          <li key={table.table} class={table.late ? "late" : undefined}>
-            <b>{table.table.split(".")[1]}</b>
-            <span>{t("rows", { count: whole(table.rows) })}</span>
-            <small>{table.delta_version === null ? t("no_rows") : table.late ? t("late", { lag: duration(table.lag_seconds), promise: duration(table.freshness_seconds) }) : t("in_time")}</small>
-          </li>
-        ))}
-      </ul>
-    </section>
+    <li class={`node ${place}${isLate ? " late" : ""}`}>
+      <b>{name}</b>
+      {lines.map((line) => (
+        <span key={line}>{line}</span>
+      ))}
+    </li>
   );
 }
 
-/** From the doors over Kafka to the layers of tables. */
+/** Number and rows of tables, and how far the last of them is behind. */
+function layerLines(tables: readonly Table[]): string[] {
+  const worst = furthestBehind(tables);
+  const rows = tables.reduce((sum, table) => sum + table.rows, 0);
+  const behind = worst?.lag_seconds ? t("lag_worst", { lag: duration(worst.lag_seconds), table: worst.table }) : t("lag_none");
+  const late = tables.filter((table) => table.late).length;
+  return [t("tables_rows", { tables: whole(tables.length), rows: whole(rows) }), worst ? behind : t("no_rows"), late ? t("tables_late", { late: whole(late) }) : t("in_time")];
+}
+
+const QUARANTINE = "silver.quarantine";
+
+/** From the doors over Kafka to the layers of tables: counts and the worst lag of each; late tables by name. */
 export function Flow({ pipeline }: { pipeline: Pipeline }) {
   const { tables, kafka_lag, balance } = pipeline;
+  const of = (layer: (typeof LAYERS)[number]) => tables.filter((table) => table.layer === layer && table.table !== QUARANTINE);
+  const late = tables.filter((table) => table.late);
+  const isLate = (rows: readonly Table[]) => rows.some((table) => table.late);
+  const quarantine = tables.filter((table) => table.table === QUARANTINE);
   return (
-    <div class="flow">
-      <section class="layer" aria-labelledby="layer-doors">
-        <h3 id="layer-doors">{t("doors")}</h3>
-        <ul>
-          {DOORS.map((key) => (
-            <li key={key}>
-              <b>{t(key)}</b>
+    <>
+      <ol class="flow">
+        <Node name={t("doors")} lines={DOORS.map((key) => t(key))} class="doors" />
+        <Node name="Kafka" lines={[t("kafka_read", { count: whole(balance.rows_in) }), t("kafka_waiting", { count: whole(kafka_lag) })]} isLate={!!kafka_lag} />
+        <Node name="bronze" lines={layerLines(of("bronze"))} isLate={isLate(of("bronze"))} />
+        <Node name="silver" lines={layerLines(of("silver"))} isLate={isLate(of("silver"))} class="silver" />
+        <Node name={t("quarantine_table")} lines={layerLines(quarantine).slice(0, 2)} isLate={isLate(quarantine)} class="quarantine" />
+        <Node name="gold" lines={layerLines(of("gold"))} isLate={isLate(of("gold"))} class="gold" />
+      </ol>
+      {late.length ? (
+        <ul class="late-tables">
+          {late.map((table) => (
+            <li key={table.table}>
+              <b>{table.table}</b> {t("late", { lag: duration(table.lag_seconds), promise: duration(table.freshness_seconds) })}
             </li>
           ))}
         </ul>
-      </section>
-      <section class="layer" aria-labelledby="layer-kafka">
-        <h3 id="layer-kafka">Kafka</h3>
-        <ul>
-          <li class={kafka_lag ? "late" : undefined}>
-            <b>{t("kafka_read", { count: whole(balance.rows_in) })}</b>
-            <small>{t("kafka_waiting", { count: whole(kafka_lag) })}</small>
-          </li>
-        </ul>
-      </section>
-      {LAYERS.map((layer) => (
-        <Layer key={layer} layer={layer} tables={tables.filter((table) => table.layer === layer)} />
-      ))}
-    </div>
+      ) : (
+        <p class="fine">{t("all_in_time")}</p>
+      )}
+    </>
   );
 }
 
@@ -78,7 +96,7 @@ export function Hours({ hours }: { hours: PipelineHour[] }) {
     <>
       <p>{sentence}</p>
       <ChartOrTable label={t("hours")} columns={HOURS} rows={hours} keyOf={(row) => row.hour}>
-        <Bars label={`${t("hours")}. ${sentence}`} bars={hours.map((hour) => ({ parts: [hour.silver, hour.quarantine], text: textOf(hour) }))} />
+        <Bars marks={hours.map(({ hour }, nth) => (nth % HOURS_A_MARK ? "" : hourOf(hour)))} label={`${t("hours")}. ${sentence}`} bars={hours.map((hour) => ({ parts: [hour.silver, hour.quarantine], text: textOf(hour) }))} />
       </ChartOrTable>
     </>
   );
