@@ -1,4 +1,4 @@
-"""A worker of messages to people, with its store and its queue."""
+"""The worker's part for people, with a store and a queue of its own."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

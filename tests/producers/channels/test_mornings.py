@@ -1,4 +1,4 @@
-"""Digests and the Monday sheet: one message a morning, also over restarts and crashes."""
+"""What goes out in the morning: digests of the day and the week, and the Monday sheet, each once."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -166,7 +166,7 @@ def test_monday_sheet_goes_out_once_a_week_to_those_who_want_it(run: Any) -> Non
         return seen
 
     empty, _, early, first, bodies, *later = run(work)
-    subject = "Monday sheet: Indonesia +0.71 %, week of 2026-11-16 to 2026-11-22"
+    subject = "Monday sheet: Indonesia +0.71 %, week of 16 Nov 2026 to 22 Nov 2026"
     assert (empty, early) == ([], []) and first == [
         ("personal", subject),
         ("personal-telegram", subject),
@@ -197,7 +197,7 @@ def test_monday_sheet_goes_out_once_a_week_to_those_who_want_it(run: Any) -> Non
 def test_sheet_of_a_week_without_its_last_days_names_the_newest_and_is_not_sent_unasked(run: Any) -> None:
     runs = week_row("ID", 0.71, None, is_complete=False, last_day=date(2026, 11, 20))
     sheet = weekly_sheet([runs], None, "id")
-    assert sheet is not None and sheet.body.splitlines()[0].endswith("yang terbaru dari 2026-11-20.")
+    assert sheet is not None and sheet.body.splitlines()[0].endswith("yang terbaru dari 20 Nov 2026.")
     assert "+0,71 %" in sheet.subject
 
     async def work(database: Database, news: PersonalNews, deliveries: Deliveries) -> list[Any]:
