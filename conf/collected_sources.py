@@ -1,4 +1,4 @@
-"""Sources that collectors poll: licence, terms, pace and expected freshness, one YAML file each."""
+"""Sources that collectors poll: licence, terms, pace, freshness, one YAML file each; providers of prices."""
 
 from datetime import date
 from functools import cache
@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 FOLDER = Path(__file__).with_name("collectors")
+PROVIDERS = Path(__file__).with_name("providers.yml")
 
 
 class CollectedSource(BaseModel):
@@ -38,3 +39,18 @@ def collected_sources() -> dict[str, CollectedSource]:
         file.stem: CollectedSource(name=file.stem, **yaml.safe_load(file.read_text(encoding="utf-8")))
         for file in sorted(FOLDER.glob("*.yml"))
     }
+
+
+class Provider(BaseModel):
+    """Name of who publishes prices, and the licence of the data, by language."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: dict[str, str]
+    licence: dict[str, str]
+
+
+@cache
+def providers() -> dict[str, Provider]:
+    """The listed providers by id. Raises ValidationError."""
+    listed = yaml.safe_load(PROVIDERS.read_text(encoding="utf-8"))
+    return {name: Provider(**entry) for name, entry in listed.items()}

@@ -43,6 +43,7 @@ class ApiKnobs(BaseModel):
     allow_remote: bool
     public_url: Annotated[str, Field(pattern=r"^(https?://[^\s/?#]+/?)?$")]
     cors_origins: list[str]
+    embed_origins: list[Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$")]]
     max_connections: int = Field(ge=1)
     max_websockets: int = Field(ge=1)
     request_seconds: float = Field(gt=0)

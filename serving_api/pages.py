@@ -41,6 +41,7 @@ PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+EMBEDDED = "/komoditas"  # with `embed=1`, the only page that other sites may frame
 HTML = "text/html; charset=utf-8"
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -113,6 +114,8 @@ def filled(shell: bytes, page: PlainPage, request: Request) -> bytes:
         "og:url": f"{settings().public_url}{request.url.path}{query}",
         "og:locale": "en" if language_in(request) == "en" else "id_ID",
     }
+    if request.url.path == EMBEDDED:  # its chart is a picture too
+        properties["og:image"] = f"{settings().public_url}{EMBEDDED}.png{query}"
     preview = [f'<meta property="{name}" content="{escape(text)}">' for name, text in properties.items()]
     preview.append(f'<meta name="description" content="{escape(page.sentence)}">')
     return shell.replace(FIGURES, page.html.encode()).replace(PREVIEW, "\n".join(preview).encode())
@@ -144,7 +147,18 @@ async def get_page_with_figures(request: Request, snapshots: Shared[Snapshots]) 
         page = general_page(language)
     if page is None:
         return not_found(shell)
-    return file_response(request, filled(shell, page, request), HTML, REVALIDATED)
+    response = file_response(request, filled(shell, page, request), HTML, REVALIDATED)
+    response.headers["Content-Security-Policy"] = framing_policy(request)
+    return response
+
+
+def framing_policy(request: Request) -> str:
+    """The policy of a page; that of an embedded chart names the sites that may frame it."""
+    origins = " ".join(settings().api.embed_origins)
+    is_embedded = request.url.path == EMBEDDED and request.query_params.get("embed") == "1"
+    if not origins or not is_embedded:
+        return PAGE_POLICY
+    return PAGE_POLICY.replace("frame-ancestors 'none'", f"frame-ancestors {origins}")
 
 
 def not_found(shell: bytes) -> Response:

@@ -5,7 +5,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from lakehouse.alerts.messages import signed
+from lakehouse.alerts.messages import day_text, signed
 from lakehouse.alerts.notices import Notice
 from lakehouse.reference import DEFAULT_TIMEZONE, commodities
 from lakehouse.translation import Language
@@ -78,7 +78,8 @@ def weekly_sheet(
         return None
     own = [by_code[code] for code in sorted(regions or ()) if code in by_code]
     ranked = sorted(by_code.values(), key=lambda row: (row["rank"], row["region"]))
-    lines = [] if nation["is_complete"] else [RUNS[language].format(day=nation["last_day"])]
+    newest = day_text(nation["last_day"], language)
+    lines = [] if nation["is_complete"] else [RUNS[language].format(day=newest)]
     lines += [
         *_about(nation, language),
         HIGHEST[language].format(names=_named(ranked[:MOST_NAMED], language)),
@@ -102,7 +103,8 @@ def weekly_sheet(
 
 def _values(row: Mapping[str, Any], language: Language) -> dict[str, Any]:
     """What texts about the index of a region name."""
-    return {**row, "index": signed(row["index_pct"], language)}
+    days = {name: day_text(row[name], language) for name in ("week", "week_end")}
+    return {**row, **days, "index": signed(row["index_pct"], language)}
 
 
 def _about(row: Mapping[str, Any], language: Language) -> list[str]:

@@ -18,7 +18,6 @@ from lakehouse.alerts.personal import (
     digest_ends,
     is_met,
     personal_digest,
-    reaches,
     symbol_message,
 )
 from lakehouse.alerts.weekly_sheet import SHEET_COLUMNS, sheet_week, weekly_sheet
@@ -34,6 +33,7 @@ from lakehouse.io.identity.personal_messages import (
     readers,
     settle_alerts,
     symbol_alerts,
+    wants,
 )
 from lakehouse.io.identity.recipients import CODE_VALID, waiting_codes
 from lakehouse.io.identity.tables import PersonalRecipient
@@ -240,18 +240,6 @@ class PersonalNews:
             if way in self.channels
         ]
         self.sender.queue_personal(addressed, now)
-
-
-def wants(reader: Reader, alert: Mapping[str, Any]) -> bool:
-    """Whether the alert has a level, a commodity and a region that the person has chosen.
-
-    An alert about the whole country is about each region.
-    """
-    return (
-        reaches(alert["level"], reader.min_level)
-        and (reader.commodities is None or alert["commodity"] in reader.commodities)
-        and (reader.regions is None or alert["region_code"] in (None, *reader.regions))
-    )
 
 
 def symbol_states(symbols: Collection[str]) -> dict[str, SymbolState]:

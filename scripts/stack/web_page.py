@@ -55,7 +55,8 @@ def deno(*arguments: str, folder: Path, output: IO[bytes] | None = None) -> None
     os.environ["DENO_TLS_CA_STORE"] = "system"
     os.environ["NO_COLOR"] = "1"
     command = [str(VENV / "bin" / "deno"), *arguments]
-    subprocess.run(command, cwd=folder, check=True, stdout=output or sys.stderr)
+    # Ctrl-C goes to this process alone: one line, and not what each child was doing.
+    subprocess.run(command, cwd=folder, check=True, stdout=output or sys.stderr, start_new_session=True)
 
 
 def install(folder: Path) -> None:
@@ -76,7 +77,8 @@ def bundle(folder: Path) -> None:
 def check(folder: Path) -> None:
     """Make the types of the API from its OpenAPI document, and check the sources against them."""
     with (folder / "openapi.json").open("wb") as document:
-        subprocess.run([sys.executable, "-c", PRINT_OPENAPI], cwd=REPO, check=True, stdout=document)
+        printing = [sys.executable, "-c", PRINT_OPENAPI]
+        subprocess.run(printing, cwd=REPO, check=True, stdout=document, start_new_session=True)
     with (folder / "src" / "data" / "openapi.ts").open("wb") as types:
         generator = ("run", "--allow-all", "--no-prompt", "npm:openapi-typescript", "openapi.json")
         deno(*generator, folder=folder, output=types)

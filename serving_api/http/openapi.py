@@ -77,9 +77,9 @@ def model_of(route: APIRoute) -> type[BaseModel] | None:
 
 
 def routes_of(routers: Sequence[APIRouter]) -> Iterator[tuple[str, APIRoute]]:
-    """(`METHOD path`, route) of every endpoint."""
+    """(`METHOD path`, route) of every documented endpoint."""
     for route in (route for router in routers for route in router.routes):
-        if isinstance(route, APIRoute):
+        if isinstance(route, APIRoute) and route.include_in_schema:
             yield from ((f"{method} {route.path}", route) for method in route.methods or ())
 
 

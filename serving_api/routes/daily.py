@@ -1,27 +1,22 @@
 """Daily figures: the overview of all commodities, series in columns, the map of provinces."""
 
-import math
-from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 from fastapi import Query, Response
 
-from lakehouse.reference import commodities, provinces
+from lakehouse.reference import provinces
 from lakehouse.translation import in_language
 from serving_api.http.messages import message
 from serving_api.http.problems import invalid
 from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.dashboard.daily_figures import (
-    LEVEL_DAYS,
     Figures,
-    chosen_level,
     figures_of,
+    read_series,
     series_commodity,
+    sources_of,
 )
 from serving_api.reads.dashboard.overview import (
     read_alerts,
@@ -42,80 +37,6 @@ from serving_api.schemas.problem import problems
 router = Router(prefix="/api/v1", tags=["daily figures"])
 DEFAULT_DAYS = 365
 MOST_DAYS = 2000
-COLUMNS = (
-    "level",
-    "region_code",
-    "region",
-    "market_date",
-    "median_price_idr",
-    "national_price_idr",
-    "reference_price_idr",
-    "provider",
-    "spliced_from",
-    "splice_day",
-    "splice_factor",
-)
-
-
-def read_series(figures: Figures, commodity: str, first: date, last: date) -> dict[str, Any]:
-    """The columns of the days from `first` to `last`; a day without a report is null."""
-    day = pc.field("market_date")
-    with_week = figures.rows((day > first - timedelta(days=LEVEL_DAYS)) & (day <= last), COLUMNS, [commodity])
-    rows = with_week.filter(day >= first)
-    item: dict[str, Any] = {
-        "commodity": commodity,
-        "name": commodities()[commodity].name,
-        "unit": commodities()[commodity].unit,
-        "level": None,
-        "dates": [],
-        "regions": [],
-        "price_idr": [],
-        "national": [],
-        "reference_idr": [],
-        "seams": [],
-    }
-    if rows.num_rows:
-        level = chosen_level(with_week)
-        shown = rows.filter(pc.field("level") == level)
-        item |= {"level": level, **columns_of(shown)} if shown.num_rows else {}
-    return item
-
-
-def columns_of(rows: pa.Table) -> dict[str, Any]:
-    """Dates, provinces and matrices from the first to the last day with a price."""
-    reports = rows.to_pandas()
-    days = pd.date_range(reports["market_date"].min(), reports["market_date"].max()).date
-    prices = reports.pivot(index="region_code", columns="market_date", values="median_price_idr")
-    by_day = reports.groupby("market_date")
-    names = reports.groupby("region_code")["region"].last()
-    return {
-        "dates": [day.isoformat() for day in days],
-        "regions": [{"code": code, "name": name} for code, name in names.items()],
-        "price_idr": [without_nan(series) for series in prices.reindex(columns=days).to_numpy()],
-        "national": without_nan(by_day["national_price_idr"].last().reindex(days)),
-        "reference_idr": without_nan(by_day["reference_price_idr"].median().reindex(days)),
-        "seams": seams_of(reports),
-    }
-
-
-def seams_of(reports: pd.DataFrame) -> list[dict[str, Any]]:
-    """Where prices of two providers were put together, by code of the province."""
-    spliced = reports[reports["spliced_from"].notna()].groupby("region_code").first()
-    return [
-        {
-            "code": code,
-            "provider": row["provider"],
-            "spliced_from": row["spliced_from"],
-            "day": row["splice_day"].isoformat(),
-            "factor": row["splice_factor"],
-        }
-        for code, row in spliced.to_dict("index").items()
-    ]
-
-
-def without_nan(values: Iterable[float]) -> list[float | None]:
-    """The values as JSON holds them, to a tenth of a rupiah."""
-    return [None if math.isnan(value) else round(float(value), 1) for value in values]
 
 
 @router.get("/overview", response_model=Overview, summary="All commodities on one day")
@@ -171,9 +92,11 @@ def get_daily_series(query: Annotated[SeriesQuery, Query()], responses: CurrentR
     commodity = series_commodity(query.commodity, figures)
     first, last = requested_days(query, figures.newest_day([commodity]))
     key = ("series", commodity, first, last)
-    item = figures.snapshots[0].cached(
+    series = figures.snapshots[0].cached(
         (*key, query.known_on), lambda: read_series(figures, commodity, first, last)
     )
+    item = {name: value for name, value in series.items() if name != "providers"}
+    item["sources"] = sources_of(series["providers"], responses.language)
     newest = item["dates"][-1] if item["dates"] else None
     return answer(responses, figures, item, [commodity], newest)
 

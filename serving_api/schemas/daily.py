@@ -1,12 +1,13 @@
 """Schemas of daily figures: the overview, series in columns, the map."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from lakehouse.translation import Language
 from serving_api.http.messages import message
-from serving_api.schemas.envelope import KNOWN_ON, Day, Meta, Name, QueryParameters
+from serving_api.schemas.envelope import KNOWN_ON, Day, Meta, Name, QueryParameters, Share
 from serving_api.schemas.quality import EventCounts
 
 COMMODITY = "id or alias; for a group without own prices, its representative"
@@ -151,6 +152,14 @@ class Seam(BaseModel):
     factor: float = Field(gt=0, description="by which the earlier prices were multiplied")
 
 
+class DataSource(BaseModel):
+    """Who published the prices, in the language of Accept-Language."""
+
+    provider: str = Field(description="its id, as in the events")
+    name: str
+    licence: str | None = Field(description="of the data; null: not known")
+
+
 class DailySeries(BaseModel):
     """Daily prices of a commodity in columns."""
 
@@ -166,6 +175,85 @@ class DailySeries(BaseModel):
     national: list[float | None] = Field(description="mean of the provinces that reported")
     reference_idr: list[float | None] = Field(description="ceiling of that day, median of the provinces")
     seams: list[Seam] = Field(description="of provinces with prices of two providers in these days")
+    sources: list[DataSource]
+    meta: Meta
+
+
+class ChartQuery(QueryParameters):
+    """Parameters of a chart, as in the address of its page; those of other panels change nothing."""
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+    commodity: Name = Field("cabai-rawit-merah", alias="komoditas", description=COMMODITY)
+    region: Name | None = Field(None, alias="prov", description="province in front; default: the nation")
+    days: int = Field(365, alias="rentang", ge=2, le=2000, description="calendar days, those ahead included")
+    day: Day | None = Field(None, alias="per", description="the last market day; default: the newest")
+    then: Literal["0", "1"] = Field(
+        "0", alias="saat-itu", description="1: as known at the close of `per` in Jakarta"
+    )
+    compared: str = Field(
+        "", alias="bandingkan", max_length=200, description="up to three provinces, with commas"
+    )
+    zoom: str | None = Field(
+        None, pattern=r"^\d{4}-\d\d-\d\d\.\.\d{4}-\d\d-\d\d$", description="only first..last of these days"
+    )
+    lang: Language = Field("id", description="of the texts")
+
+    @property
+    def known_on(self) -> date | None:
+        """The day whose knowledge is shown; None: now."""
+        return self.day if self.then == "1" else None
+
+    @property
+    def span(self) -> tuple[date, date] | None:
+        """First and last day of `zoom`."""
+        first, _, last = (self.zoom or "").partition("..")
+        return (date.fromisoformat(first), date.fromisoformat(last)) if last else None
+
+    @field_validator("zoom")
+    @classmethod
+    def _is_a_span(cls, zoom: str | None) -> str | None:
+        if zoom is not None:
+            first, last = (date.fromisoformat(day) for day in zoom.split(".."))
+            if first >= last:
+                raise ValueError(message("days_order"))
+        return zoom
+
+
+class DrawnInterval(BaseModel):
+    """The ends of an interval, an element per day of the chart."""
+
+    level: Share
+    lower: list[float | None]
+    upper: list[float | None]
+
+
+class DrawnForecast(BaseModel):
+    """A forecast in a chart: elements per day of the chart, null outside the forecast."""
+
+    model: str
+    origin_date: date
+    issued_at: datetime
+    price_idr: list[float | None]
+    levels: list[DrawnInterval] = Field(description="of 80 and 95 %")
+
+
+class DrawnChart(BaseModel):
+    """What the chart of a commodity draws, in columns."""
+
+    title: str
+    commodity: str
+    name: str
+    unit: str
+    region: str = Field(description="the province in front, or Indonesia")
+    level: PriceLevel | None
+    dates: list[date] = Field(description="every calendar day, those of the forecast included")
+    regions: list[RegionName]
+    price_idr: list[list[float | None]] = Field(description="a row per province, an element per day")
+    national: list[float | None] = Field(description="mean of the provinces that reported")
+    reference_idr: list[float | None] = Field(description="ceiling of that day, median of the provinces")
+    forecast: DrawnForecast | None = Field(description="null: none, or not the newest day")
+    sources: list[DataSource] = Field(description="in the language of `lang`")
+    page: str = Field(description="address of the page that shows it")
     meta: Meta
 
 

@@ -14,7 +14,7 @@ from tests.browser.answers import altered, api_body, english_words
 from tests.support.waiting import eventually
 
 # Pages without panels, or whose panels need a role or rows of their own: other tests have their states.
-ELSEWHERE = ("/admin", "/karantina", "/masuk", "/pengembang", "/perangkat", "/peringatan")
+ELSEWHERE = ("/admin", "/karantina", "/masuk", "/metode", "/pengembang", "/perangkat", "/peringatan")
 CARDS = {
     "/": 5,
     "/komoditas": 6,

@@ -166,6 +166,7 @@ def test_choice_of_commodities_provinces_level_and_digest_is_saved_and_shown_aga
     expect(person.get_by_text("Provinces of alerts: Jawa Barat")).to_be_visible()
     expect(person.get_by_label("Lowest level")).to_have_value("siaga")
     expect(person.get_by_label("Messages by e-mail, Telegram and WhatsApp")).to_have_value("daily")
+    expect(person.get_by_text(re.compile(r"rung \d+ times in the last 90 days"))).to_be_visible()
     person.get_by_text("Provinces of alerts: Jawa Barat").click()
     person.route("**/notification-settings", lambda route: route.abort())
     provinces.get_by_role("checkbox", name="Aceh").click()

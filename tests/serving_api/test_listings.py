@@ -27,7 +27,8 @@ LISTS = sorted(
     for path, methods in SCHEMA["paths"].items()
     if path not in WITHOUT_SAMPLE
     and methods.get("get", {}).get("x-requires") != "account_holder"
-    and "text/csv" in methods.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
+    and {"application/json", "text/csv"}
+    <= methods.get("get", {}).get("responses", {}).get("200", {}).get("content", {}).keys()
 )
 # What a list cannot do without.
 NEEDED = {

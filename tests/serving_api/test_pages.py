@@ -174,7 +174,8 @@ def test_link_to_a_page_shows_its_sentence(api: Api, built: Path) -> None:
     assert f'<meta property="og:description" content="{texts("en")["footer"]}">' in text
     assert '<meta property="og:title" content="Lumbung">' in text and "/pengembang?lang=en" in text
     hostile = api.get('/?x="><script>').text
-    assert "<script>" not in hostile and "og:url" in hostile
+    assert "<script>" not in hostile and "og:url" in hostile and "og:image" not in hostile
+    assert '/komoditas.png?prov=Jawa%20Barat">' in api.get("/komoditas?prov=Jawa%20Barat").text
 
 
 def test_unknown_commodity_is_a_page_with_status_404(api: Api, built: Path) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from lakehouse.alerts.notices import PAGE
-from lakehouse.alerts.personal import SYMBOL_PAGE, PersonalMessage
+from lakehouse.alerts.personal import SYMBOL_PAGE, PersonalMessage, reaches
 from lakehouse.identity.roles import Role
 from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.personal import GIVEN, notification_item, row_of
@@ -42,9 +42,11 @@ class Reader:
     weekly_sheet: bool
 
 
-async def readers(database: Database) -> list[Reader]:
-    """Everybody who has chosen something, without disabled accounts."""
+async def readers(database: Database, owner: str | None = None) -> list[Reader]:
+    """Everybody who has chosen something, without disabled accounts; or `owner` alone."""
     query = select(PersonalSettings, User).outerjoin(User, User.user_id == PersonalSettings.owner)
+    if owner is not None:
+        query = query.where(PersonalSettings.owner == owner)
     async with database.reading() as session:
         rows = list(await session.execute(query))
         confirmed = await confirmed_addresses(session)
@@ -92,6 +94,18 @@ def wanted_regions(chosen: PersonalSettings, person: User | None) -> frozenset[s
     limits = person.regions if person is not None and person.role in LIMITED_ROLES else []
     given = [frozenset(codes) for codes in (chosen.alert_regions, limits) if codes]
     return frozenset.intersection(*given) if given else None
+
+
+def wants(reader: Reader, alert: Mapping[str, Any]) -> bool:
+    """Whether the alert has a level, a commodity and a region that the person has chosen.
+
+    An alert about the whole country is about each region.
+    """
+    return (
+        reaches(alert["level"], reader.min_level)
+        and (reader.commodities is None or alert["commodity"] in reader.commodities)
+        and (reader.regions is None or alert["region_code"] in (None, *reader.regions))
+    )
 
 
 async def symbol_alerts(database: Database, only_new: bool) -> list[dict[str, Any]]:

@@ -1,13 +1,17 @@
 """Rows of gold.indicators and gold.monthly_indicators: of now, or as known at the close of an earlier day."""
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from conf.collected_sources import providers
 from conf.settings import settings
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
@@ -16,6 +20,7 @@ from lakehouse.gold.indicator_rows import indicator_rows
 from lakehouse.io.change_levels import levels_of
 from lakehouse.io.query import run_contract_sql
 from lakehouse.reference import DEFAULT_TIMEZONE, commodities
+from lakehouse.translation import Language
 from serving_api.reads.names import commodity_ids, single_commodity
 from serving_api.reads.snapshots import Snapshot, Snapshots, newest_of
 
@@ -25,6 +30,19 @@ SILVER = "silver.prices"
 DAILY = "gold.daily_prices"
 RETAIL = "retail"
 LEVEL_DAYS = 7  # days whose rows say whether markets or provinces are shown: a day in progress is not enough
+SERIES_COLUMNS = (
+    "level",
+    "region_code",
+    "region",
+    "market_date",
+    "median_price_idr",
+    "national_price_idr",
+    "reference_price_idr",
+    "provider",
+    "spliced_from",
+    "splice_day",
+    "splice_factor",
+)
 
 
 @dataclass(frozen=True)
@@ -131,3 +149,83 @@ def series_commodity(name: str, figures: Figures) -> str:
         (entry for entry in commodity_ids(name) if commodities()[entry].representative == single), single
     )
     return own if own != single and figures.newest_day([own]) else single
+
+
+def read_series(figures: Figures, commodity: str, first: date, last: date) -> dict[str, Any]:
+    """The columns of the days from `first` to `last`; a day without a report is null.
+
+    `providers`: ids of those whose prices are shown.
+    """
+    day = pc.field("market_date")
+    weeks = (day > first - timedelta(days=LEVEL_DAYS)) & (day <= last)
+    with_week = figures.rows(weeks, SERIES_COLUMNS, [commodity])
+    rows = with_week.filter(day >= first)
+    item: dict[str, Any] = {
+        "commodity": commodity,
+        "name": commodities()[commodity].name,
+        "unit": commodities()[commodity].unit,
+        "level": None,
+        "dates": [],
+        "regions": [],
+        "price_idr": [],
+        "national": [],
+        "reference_idr": [],
+        "seams": [],
+        "providers": [],
+    }
+    if rows.num_rows:
+        level = chosen_level(with_week)
+        shown = rows.filter(pc.field("level") == level)
+        item |= {"level": level, **columns_of(shown)} if shown.num_rows else {}
+    return item
+
+
+def sources_of(ids: Iterable[str], language: Language) -> list[dict[str, str | None]]:
+    """Name and licence of providers in a language; of one that is not listed, its id and null."""
+    listed = {name: providers().get(name) for name in ids}
+    return [
+        {
+            "provider": name,
+            "name": entry.name[language] if entry else name,
+            "licence": entry.licence[language] if entry else None,
+        }
+        for name, entry in listed.items()
+    ]
+
+
+def columns_of(rows: pa.Table) -> dict[str, Any]:
+    """Dates, provinces and matrices from the first to the last day with a price."""
+    reports = rows.to_pandas()
+    days = pd.date_range(reports["market_date"].min(), reports["market_date"].max()).date
+    prices = reports.pivot(index="region_code", columns="market_date", values="median_price_idr")
+    by_day = reports.groupby("market_date")
+    names = reports.groupby("region_code")["region"].last()
+    return {
+        "dates": [day.isoformat() for day in days],
+        "regions": [{"code": code, "name": name} for code, name in names.items()],
+        "price_idr": [without_nan(series) for series in prices.reindex(columns=days).to_numpy()],
+        "national": without_nan(by_day["national_price_idr"].last().reindex(days)),
+        "reference_idr": without_nan(by_day["reference_price_idr"].median().reindex(days)),
+        "seams": seams_of(reports),
+        "providers": sorted({*reports["provider"].dropna(), *reports["spliced_from"].dropna()}),
+    }
+
+
+def seams_of(reports: pd.DataFrame) -> list[dict[str, Any]]:
+    """Where prices of two providers were put together, by code of the province."""
+    spliced = reports[reports["spliced_from"].notna()].groupby("region_code").first()
+    return [
+        {
+            "code": code,
+            "provider": row["provider"],
+            "spliced_from": row["spliced_from"],
+            "day": row["splice_day"].isoformat(),
+            "factor": row["splice_factor"],
+        }
+        for code, row in spliced.to_dict("index").items()
+    ]
+
+
+def without_nan(values: Iterable[float]) -> list[float | None]:
+    """The values as JSON holds them, to a tenth of a rupiah."""
+    return [None if math.isnan(value) else round(float(value), 1) for value in values]

@@ -1,8 +1,10 @@
 """What people choose for themselves: preferences, notifications, alerts on symbols; and their activity."""
 
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated
 
+import pyarrow.compute as pc
 from anyio.to_thread import run_sync
 from fastapi import Path, Query, Request, Response
 
@@ -11,6 +13,7 @@ from lakehouse.alerts.personal import SymbolState
 from lakehouse.io.identity import personal, recipients
 from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.listings import page_of_audit
+from lakehouse.io.identity.personal_messages import Reader, readers, wants
 from lakehouse.io.identity.tables import PersonalSettings
 from serving_api.http.cursors import Key
 from serving_api.http.dependencies import CurrentUser
@@ -28,6 +31,7 @@ from serving_api.schemas.envelope import Page, PageQuery
 from serving_api.schemas.identity.personal import (
     ActivityItem,
     NotificationItem,
+    NotificationPreview,
     NotificationSettings,
     NotificationsQuery,
     Preferences,
@@ -45,6 +49,8 @@ AlertIdInPath = Annotated[
 NotificationIdInPath = Annotated[
     str, Path(max_length=64, description="`id` of the notification", examples=["5d1f0c2b7e9a"])
 ]
+ALERTS = "gold.alerts"
+PREVIEW_DAYS = 90
 PREFERENCES = tuple(Preferences.model_fields)
 CHOSEN = ("email", "telegram", "whatsapp", "websocket", "min_level", "digest", "weekly_sheet")
 ADDRESSES = {"telegram": "telegram_chat", "whatsapp": "whatsapp_number"}  # channel -> its member
@@ -171,6 +177,28 @@ async def put_notification_settings(
     except recipients.TooManyCodes as refusal:
         raise too_many_codes(f"/{ADDRESSES[str(refusal)]}") from None
     return await notified(database, settings)
+
+
+@router.get(
+    "/users/me/notification-settings/preview",
+    response_model=NotificationPreview,
+    summary="How many alerts the caller's choice would have notified of",
+)
+async def preview_notifications(
+    caller: CurrentUser, database: Shared[Database], snapshots: Shared[Snapshots]
+) -> Response:
+    """By the level, commodities and provinces that are stored; the channels do not matter."""
+    own = await readers(database, caller.subject)
+    rang = await run_sync(alerts_for, own[0], snapshots) if own else 0
+    return json_response({"days": PREVIEW_DAYS, "alerts": rang}, cache=PRIVATE)
+
+
+def alerts_for(reader: Reader, snapshots: Snapshots) -> int:
+    """How many alerts became active in the last days that the person wants. Blocks while files are read."""
+    since = datetime.now(UTC) - timedelta(days=PREVIEW_DAYS)
+    rows = snapshots[ALERTS].rows.filter(pc.field("active_at") >= since)
+    alerts = rows.select(["level", "commodity", "region_code"]).to_pylist()
+    return sum(wants(reader, alert) for alert in alerts)
 
 
 def require_usable(channel: str, pointer: str) -> None:

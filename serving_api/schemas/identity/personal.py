@@ -74,6 +74,13 @@ class NotificationSettings(RequestBody):
     whatsapp_number: Address | None = Field(description=f"number with country code{ADDRESS}")
 
 
+class NotificationPreview(BaseModel):
+    """How often a choice of alerts would have notified."""
+
+    days: int = Field(description="up to now")
+    alerts: int = Field(description="became active in these days, of the chosen levels and places")
+
+
 class RecipientBody(RequestBody):
     """An address, to which a code goes; the address with the code that arrived there; or none any more."""
 

@@ -9,13 +9,13 @@ import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/parts.css";
 import "./styles/queue.css";
-import { ENTRIES, PAGES, SIGN_IN, type Entry } from "./entries.ts";
+import { EMBEDDED, ENTRIES, METHOD_PAGE, PAGES, SIGN_IN, type Entry } from "./entries.ts";
 import { lang, setLanguage, t } from "./i18n/index.ts";
 import { Home } from "./pages/Home.tsx";
 import { address, useFeed } from "./data/feed.ts";
 import { link, startLive } from "./data/live.ts";
 import { mayAs, resume, role, signOut } from "./data/session.ts";
-import { linkTo, path, setParams, startRouter } from "./router.ts";
+import { linkTo, param, path, setParams, startRouter } from "./router.ts";
 import { theme, turnTheme } from "./theme.ts";
 import { BalanceBanner, LinkBanner } from "./ui/Connection.tsx";
 import { SignInLink } from "./ui/Panel.tsx";
@@ -105,7 +105,8 @@ function Tools() {
 function App() {
   const [loaded, setLoaded] = useState<Record<string, ComponentType>>({ "/": Home });
   const [failed, setFailed] = useState(false);
-  const entry = PAGES.find((candidate) => candidate.path === path.value) ?? NOT_FOUND;
+  const isEmbedded = path.value === EMBEDDED.path && param("embed") === "1";
+  const entry = isEmbedded ? EMBEDDED : (PAGES.find((candidate) => candidate.path === path.value) ?? NOT_FOUND);
   const title = t(entry.title);
   useEffect(() => {
     document.documentElement.lang = lang.value;
@@ -119,6 +120,8 @@ function App() {
     );
   }, [entry.path]);
   const Shown = loaded[entry.path];
+  const content = Shown ? <Shown key={lang.value} /> : <p role="status">{failed ? t("page_failed") : t("loading")}</p>;
+  if (isEmbedded) return <main class="embedded">{content}</main>;
   return (
     <>
       <a class="skip" href="#main">
@@ -133,10 +136,10 @@ function App() {
         <LinkBanner />
         <BalanceBanner />
         <main id="main" tabIndex={-1} class={link.value.state === "lost" ? "greyed" : undefined}>
-          {Shown ? <Shown key={lang.value} /> : <p role="status">{failed ? t("page_failed") : t("loading")}</p>}
+          {content}
         </main>
         <footer>
-          {t("footer")} <a href="/docs">API</a> · <a href="/assets/licenses.txt">{t("licences")}</a>
+          {t("footer")} <a href={linkTo(METHOD_PAGE.path)}>{t("method")}</a> · <a href="/docs">API</a> · <a href="/assets/licenses.txt">{t("licences")}</a>
         </footer>
       </div>
     </>

@@ -32,4 +32,7 @@ export const ENTRIES: Entry[] = [
   { path: "/pengembang", title: "nav_developers", icon: "M8 7l-5 5 5 5M16 7l5 5-5 5M14 4l-4 16", load: async () => (await import("./pages/Developers.tsx")).Developers },
 ];
 export const SIGN_IN: Entry = { path: "/masuk", title: "sign_in", icon: "", load: async () => (await import("./pages/SignIn.tsx")).SignIn };
-export const PAGES = [...ENTRIES, SIGN_IN];
+/** What `?embed=1` shows of its address. */
+export const EMBEDDED: Entry = { path: "/komoditas", title: "nav_commodity", icon: "", load: async () => (await import("./pages/Embedded.tsx")).Embedded };
+export const METHOD_PAGE: Entry = { path: "/metode", title: "method", icon: "", load: async () => (await import("./pages/Methods.tsx")).Methods };
+export const PAGES = [...ENTRIES, SIGN_IN, METHOD_PAGE];

@@ -1,7 +1,7 @@
 """What people choose for themselves, their alerts on symbols, notifications and activity: own only."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zlib import crc32
 
@@ -13,10 +13,12 @@ from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.personal import page_of_alerts
 from lakehouse.io.identity.personal_messages import add_messages
 from lakehouse.io.identity.tables import PersonalRecipient
+from scripts.bench.api_lake import write
 from serving_api.routes.identity import personal as personal_routes
 from tests.lakehouse.trading.made_bars import COIN
 from tests.support.api import Api, new_stack
 from tests.support.identity.people import PASSWORD, add_person, in_store, send, sign_in
+from tests.support.served_lake import ALERTS
 from tests.support.trading.lake_of_bars import write_coin
 
 ME = "/api/v1/users/me"
@@ -35,12 +37,32 @@ NOTIFIED: dict[str, Any] = {
     "whatsapp_number": None,
 }
 SETTINGS = f"{ME}/notification-settings"
+RANG = [  # level, province, days since it became active
+    ("siaga", "32", 1),
+    ("kritis", None, 89),
+    ("kritis", "32", 91),
+    ("naik", "32", 1),
+    ("siaga", "11", 2),
+    ("siaga", "32", None),
+    ("info", "32", 1),
+]
+
+
+def alert_rows() -> list[dict[str, Any]]:
+    now = datetime.now(UTC)
+    return [
+        ALERTS[0]
+        | {"alert_id": f"al-{number}", "level": level, "commodity": "garam", "region_code": region}
+        | {"active_at": None if age is None else now - timedelta(days=age)}
+        for number, (level, region, age) in enumerate(RANG)
+    ]
 
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     stack = new_stack(tmp_path_factory.mktemp("personal"))
     write_coin(stack.lake_root)
+    write(stack.lake_root, "gold.alerts", alert_rows())
     running = Api(stack)
     yield running
     running.stop()
@@ -104,6 +126,22 @@ def test_settings_with_a_name_that_nobody_knows_change_nothing(
     for wrong in ({"digest": "hourly"}, {"commodities": ["garam"] * 101}, {"telegram_chat": "+62 812"}):
         assert send(own, "PUT", SETTINGS, NOTIFIED | wrong, token).status_code == 422
     assert send(own, "GET", SETTINGS, token=token).json() == before
+
+
+def test_preview_counts_the_alerts_of_the_choice_in_90_days(own: Api, person: Any):
+    token = person[1]
+
+    def rang() -> int:
+        return int(send(own, "GET", f"{SETTINGS}/preview", token=token).json()["alerts"])
+
+    assert rang() == 0, "nothing is chosen yet"
+    of_province = NOTIFIED | {"commodities": []}
+    changes: dict[int, dict[str, Any]] = {2: {}, 3: {"regions": []}, 1: {"min_level": "kritis"}}
+    for count, change in changes.items():
+        send(own, "PUT", SETTINGS, of_province | change, token)
+        assert rang() == count, change
+    send(own, "PUT", SETTINGS, NOTIFIED, token)
+    assert rang() == 0, "of another commodity"
 
 
 def test_followed_commodities_are_those_of_alerts_until_others_are_chosen(own: Api, person: Any):

@@ -1,5 +1,6 @@
 """Alerts over HTTP: the public list, alerts that operators raise, acknowledgements."""
 
+import xml.etree.ElementTree as ET
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,9 @@ from tests.conftest import Broker, headers_of
 from tests.support.api import Api, is_signed, new_stack, pages
 from tests.support.served_lake import alert, fill
 
+FEED = "/api/public/alerts/feed.atom"
+ATOM = "{http://www.w3.org/2005/Atom}"
+REQUIRED = ("id", "title", "updated")
 LIVE = "/api/public/alerts/live"
 TRIGGER = "/api/alerts/trigger"
 TOPIC = "lumbung.alert"
@@ -57,6 +61,60 @@ def test_texts_are_in_the_language_of_the_request(api: Api):
     assert english.json()["items"][0]["message"] == "it rises"
     assert indonesian.json()["items"][0]["action"] == "periksa stok"
     assert english.headers["etag"] != indonesian.headers["etag"]
+
+
+def entries(api: Api, query: str) -> list[dict[str, str]]:
+    """The entries of the feed by name; a link by its href. Fails where RFC 4287 requires an element."""
+    response = api.get(f"{FEED}{query}")
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"].startswith("application/atom+xml")
+    feed = ET.fromstring(response.text)
+    assert feed.tag == f"{ATOM}feed" and all(feed.findtext(f"{ATOM}{name}") for name in REQUIRED)
+    assert feed.findtext(f"{ATOM}author/{ATOM}name")
+    listed = [
+        {child.tag.removeprefix(ATOM): child.text or child.get("href") or "" for child in entry}
+        for entry in feed.findall(f"{ATOM}entry")
+    ]
+    assert all(all(entry[name] for name in (*REQUIRED, "link", "summary")) for entry in listed)
+    return listed
+
+
+def test_feed_has_alerts_that_were_active_under_lasting_ids(api: Api):
+    every = entries(api, "")
+    assert [entry["title"] for entry in every] == [
+        "Info: Pasar tanpa laporan, Jawa Barat",
+        "Siaga: Cabai Rawit Merah, Jawa Barat",
+        "Siaga: Bawang Merah, Jawa Timur",
+        "Siaga: Cabai Rawit Merah, Jawa Barat (selesai)",
+    ]
+    assert len({entry["id"] for entry in every}) == 4 and every == entries(api, "")
+    assert every[1]["content"] == "harga naik\nperiksa stok"
+    assert [entry["id"] for entry in entries(api, "?region=35&lang=en")] == [every[2]["id"]]
+    (english,) = entries(api, "?commodity=bawang-merah&lang=en")
+    assert english["title"] == "Alert: Bawang Merah, Jawa Timur" and english["summary"] == "it rises"
+    assert "peringatan=al-cleared" in every[3]["link"] and "keadaan=cleared" in every[3]["link"]
+
+
+def test_feed_is_cached_and_refuses_unknown_names(api: Api):
+    etag = api.get(FEED).headers["etag"]
+    assert api.get(FEED, headers={"If-None-Match": etag}).status_code == 304
+    assert api.get(f"{FEED}?commodity=batu").json()["type"] == "/problems/unknown-commodity"
+    for query in ("level=red", "lang=fr", "colour=red"):
+        assert api.get(f"{FEED}?{query}").status_code == 422
+
+
+def test_feed_holds_texts_that_xml_cannot(tmp_path: Path):
+    stack = new_stack(tmp_path)
+    write(
+        stack.lake_root,
+        "gold.alerts",
+        [alert("al-odd", timedelta(0), message_indonesian="a<b>&\x01\uffff\u202e")],
+    )
+    odd = Api(stack)
+    try:
+        assert [entry["summary"] for entry in entries(odd, "")] == ["a<b>&\ufffd\ufffd\ufffd"]
+    finally:
+        odd.stop()
 
 
 def test_short_form_moves_to_the_full_address(api: Api):

@@ -4,7 +4,7 @@ import { address } from "../data/feed.ts";
 import { useSteadyList } from "../data/list.ts";
 import { mayAs } from "../data/session.ts";
 import { whole } from "../i18n/format.ts";
-import { t, textOr } from "../i18n/index.ts";
+import { lang, t, textOr } from "../i18n/index.ts";
 import { param, setParams } from "../router.ts";
 import { SaveCsv } from "../ui/DataTable.tsx";
 import { Level, LEVELS } from "../ui/Level.tsx";
@@ -26,6 +26,9 @@ function Filters() {
       <Select label={t("level")} options={SHOWN_LEVELS.map((level) => [level, level ? textOr(`level_${level}`, level) : t("all_levels")])} value={param("tingkat") ?? ""} choose={(level) => setParams({ tingkat: level || null, peringatan: null })} class="choice small" />
       <Select label={t("commodity")} options={[["", t("all_commodities")], ...commodityOptions(useSupported().body)]} value={param("tentang") ?? ""} choose={(commodity) => setParams({ tentang: commodity || null, peringatan: null })} class="choice small" />
       <ProvinceChoice all={t("all_provinces")} />
+      <a class="ghost" href={address("/api/public/alerts/feed.atom", { level: param("tingkat"), commodity: param("tentang"), region: province(), lang: lang.value })} type="application/atom+xml" title={t("feed_title")}>
+        {t("feed_link")}
+      </a>
     </div>
   );
 }

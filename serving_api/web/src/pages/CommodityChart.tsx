@@ -17,6 +17,7 @@ import { impactAddress } from "./Causes.tsx";
 import { drawnColumns } from "./drawnColumns.ts";
 import { emptyText, NO_LEGEND, provinceColumns, range, RANGES, seriesAddress, type Range } from "./provinces.tsx";
 import { ForecastNote, useIssued } from "./forecastParts.tsx";
+import { Share } from "./Share.tsx";
 import { dotsOf, provinceRows, seriesPanel, strokesOf } from "./seriesPanel.ts";
 
 const MOST_COMPARED = 3;
@@ -62,6 +63,7 @@ export function ChartPanel() {
       ) : (
         <SaveCsv file={commodity()} columns={drawnColumns(panel)} rows={panel.seconds.map((_, nth) => nth)} />
       )}
+      <Share title={feed.body?.name ?? commodity()} />
     </>
   );
   return (

@@ -43,6 +43,9 @@ export function Developers() {
             <a href="/openapi.json">OpenAPI 3.1</a>
           </li>
           <li>
+            <a href="/docs-md/README.md">{t("docs_markdown")}</a>, <a href="/llms.txt">llms.txt</a>
+          </li>
+          <li>
             <a href="/assets/licenses.txt">{t("licences")}</a>
           </li>
         </ul>

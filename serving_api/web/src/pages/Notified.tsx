@@ -1,13 +1,17 @@
 /** How the person wants to be notified, and where messages over Telegram and WhatsApp go. */
 import { useEffect, useRef, useState } from "preact/hooks";
+import { address, refreshShown, useFeed } from "../data/feed.ts";
 import { outcomeOf, type Outcome } from "../data/problem.ts";
 import { request } from "../data/session.ts";
 import type { AnswerOf } from "../data/types.ts";
+import { whole } from "../i18n/format.ts";
 import { type Key, t } from "../i18n/index.ts";
 import { useSupported } from "../ui/controls.tsx";
 import { ProblemText } from "../ui/Panel.tsx";
 
 const SETTINGS = "/api/v1/users/me/notification-settings";
+const PREVIEW = "/api/v1/users/me/notification-settings/preview";
+const PREVIEW_MS = 300_000;
 const RECIPIENTS = "/api/v1/users/me/recipients";
 const LEVELS = ["naik", "waspada", "siaga", "kritis"] as const;
 const WAYS = ["email", "telegram", "whatsapp", "websocket"] as const;
@@ -26,9 +30,9 @@ function answerOf<Body>(url: string, change?: object): Promise<Outcome<Body>> {
 
 /**
  * What the address holds, and how to change it. `shown`: what it will hold, seen at once; after a refusal the old
- * choice is back. Changes are sent one after the other, so that the last one holds.
+ * choice is back. Changes are sent one after the other, so that the last one holds. `changed`: called after each.
  */
-function useOwn<Body>(url: string) {
+function useOwn<Body>(url: string, changed?: () => void) {
   const [own, setOwn] = useState<Outcome<Body>>({ body: null, problem: null });
   const stored = useRef<Body | null>(null);
   const queue = useRef({ last: Promise.resolve(), waiting: 0 });
@@ -37,6 +41,7 @@ function useOwn<Body>(url: string) {
     stored.current = body ?? stored.current;
     queue.current.waiting -= 1;
     if (queue.current.waiting === 0) setOwn({ body: stored.current, problem });
+    if (change) changed?.();
   };
   const change = (given?: object, shown?: Body) => {
     if (shown) setOwn((before) => ({ ...before, body: shown }));
@@ -131,7 +136,8 @@ function Choice<Value extends string>({ label, values, text, chosen, choose }: C
 }
 
 export function Notified() {
-  const settings = useOwn<Settings>(SETTINGS);
+  const settings = useOwn<Settings>(SETTINGS, () => refreshShown(PREVIEW));
+  const preview = useFeed(address(PREVIEW), PREVIEW_MS).body;
   const recipients = useOwn<Recipients>(RECIPIENTS);
   const supported = useSupported().body;
   const chosen = settings.body;
@@ -176,6 +182,7 @@ export function Notified() {
               />
             </>
           )}
+          {preview && <p role="status">{t("notified_preview", { count: whole(preview.alerts), days: whole(preview.days) })}</p>}
         </div>
       )}
       {recipients.body && NAMED.map((way) => <Address key={way} way={way} known={recipients.body![way]} change={recipients.change} />)}

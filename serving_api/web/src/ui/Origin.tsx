@@ -3,8 +3,10 @@ import { useRef } from "preact/hooks";
 import { modelOf, type Answer } from "../data/types.ts";
 import { duration, moment, written } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
+import { linkTo } from "../router.ts";
 import { answerRows } from "./answerRows.ts";
 import { saveCsv } from "./DataTable.tsx";
+import { methodOf, type MethodId } from "./method.ts";
 
 /** The command that gives the same figures; a text from the address stays a text in a shell. */
 export const query = (sql: string) => `./run.sh query "${sql.replace(/["\\$`]/g, "\\$&")}"`;
@@ -20,11 +22,19 @@ function saveAnswer(url: string, body: Answer): void {
   saveCsv(`lumbung-${file}.csv`, names.map((name) => ({ name, title: name, value: (row: (typeof rows)[number]) => row[name] ?? null })), rows);
 }
 
-export function Origin({ title, url, body, sql }: { title: string; url: string; body: Answer; sql?: string }) {
+interface OriginProps {
+  title: string;
+  url: string;
+  body: Answer;
+  sql?: string;
+  method?: MethodId;
+}
+export function Origin({ title, url, body, sql, method }: OriginProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const { meta } = body;
   const model = modelOf(body);
   const tables = Object.entries(meta.delta_version);
+  const section = method ?? methodOf(Object.keys(meta.delta_version));
   const queries = sql ? [sql] : tables.map(([table]) => `select * from ${table} limit 100`);
   return (
     <>
@@ -55,6 +65,11 @@ export function Origin({ title, url, body, sql }: { title: string; url: string; 
           {meta.demo_data && <dt>{t("origin_demo")}</dt>}
           {meta.demo_data && <dd>{t("origin_demo_text")}</dd>}
         </dl>
+        {section && (
+          <p>
+            <a href={`${linkTo("/metode")}#${section}`}>{t("method_link")}</a>
+          </p>
+        )}
         <h3>API</h3>
         <pre tabIndex={0}>{curl(url)}</pre>
         {queries.length > 0 && <h3>SQL</h3>}

@@ -8,6 +8,7 @@ import type { Answer, Problem } from "../data/types.ts";
 import { duration } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { linkTo, path, query } from "../router.ts";
+import type { MethodId } from "./method.ts";
 import { Origin } from "./Origin.tsx";
 import { useNow } from "./now.ts";
 
@@ -21,6 +22,8 @@ export interface PanelProps<Body extends Answer> {
   empty?: ComponentChildren;
   /** SQL that gives the same figures with ./run.sh query. */
   sql?: string;
+  /** The section of /metode about its figures, where their table alone does not say it. */
+  method?: MethodId;
   tools?: ComponentChildren;
   /** The least role that may read the feed; nobody: everybody may. */
   needs?: Role;
@@ -99,7 +102,7 @@ export function Panel<Body extends Answer>(props: PanelProps<Body>) {
       <header class="bar">
         <h2 id={heading}>{title}</h2>
         {props.tools}
-        {feed.body && <Origin title={title} url={feed.url} body={feed.body} sql={props.sql} />}
+        {feed.body && <Origin title={title} url={feed.url} body={feed.body} sql={props.sql} method={props.method} />}
       </header>
       {isNothing && <p class="empty">{feed.problem?.detail}</p>}
       {feed.problem && !isNothing && !isCutOff && (isForbidden(feed.problem) ? <NoPermission needs={props.needs ?? "user"} /> : <Fault feed={feed} />)}
