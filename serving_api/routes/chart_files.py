@@ -17,23 +17,18 @@ from serving_api.schemas.problem import problems
 
 FileFormat = Literal["csv", "svg", "png"]
 ChartParameters = Annotated[ChartQuery, Query()]
-MEDIA: dict[FileFormat, tuple[str, str]] = {  # media type and example
-    "csv": ("text/csv", "market_date,reference_price_idr,Jawa Barat,national_price_idr\r\n"),
-    "svg": ("image/svg+xml", "<svg/>"),
-    "png": ("image/png", "chart.png"),
+MEDIA: dict[FileFormat, str] = {"csv": "text/csv", "svg": "image/svg+xml", "png": "image/png"}
+CSV_EXAMPLE = "market_date,reference_price_idr,Jawa Barat,national_price_idr\r\n"
+# Pictures are not in the document of the API: generators of clients do not know their media types.
+CSV_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {MEDIA["csv"]: {"schema": {"type": "string"}, "example": CSV_EXAMPLE}}},
+    304: UNCHANGED,
+    **problems(404),
 }
 # Opened by itself, a picture is a document; its styles are attributes.
 PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 router = Router(tags=["daily figures"])
-
-
-def described(form: FileFormat) -> dict[int | str, dict[str, Any]]:
-    """The documentation of a file's responses."""
-    media, example = MEDIA[form]
-    schema = {"type": "string"} if form == "csv" else {"type": "string", "format": "binary"}
-    content = {"content": {media: {"schema": schema, "example": example}}}
-    return {200: content, 304: UNCHANGED, **problems(404)}
 
 
 async def chart_file(query: ChartQuery, responses: Responses, form: FileFormat) -> Response:
@@ -52,7 +47,7 @@ async def chart_file(query: ChartQuery, responses: Responses, form: FileFormat) 
         "Content-Security-Policy": PICTURE_POLICY,
         "Link": f'<{view.item["page"]}>; rel="canonical"',
     }
-    return Response(content, headers=headers, media_type=MEDIA[form][0])
+    return Response(content, headers=headers, media_type=MEDIA[form])
 
 
 @router.get(
@@ -69,24 +64,20 @@ async def get_chart(query: ChartParameters, responses: CurrentResponses) -> Resp
 
 
 @router.get(
-    "/komoditas.csv", response_class=Response, responses=described("csv"), summary="The same chart as CSV"
+    "/komoditas.csv", response_class=Response, responses=CSV_RESPONSES, summary="The same chart as CSV"
 )
 async def get_chart_csv(query: ChartParameters, responses: CurrentResponses) -> Response:
     """A row for each day: ceiling, provinces, national price, forecast with its intervals."""
     return await chart_file(query, responses, "csv")
 
 
-@router.get(
-    "/komoditas.svg", response_class=Response, responses=described("svg"), summary="The same chart as SVG"
-)
+@router.get("/komoditas.svg", include_in_schema=False)
 async def get_chart_svg(query: ChartParameters, responses: CurrentResponses) -> Response:
     """The picture with title, unit, source, day of the data, licence and the page's address."""
     return await chart_file(query, responses, "svg")
 
 
-@router.get(
-    "/komoditas.png", response_class=Response, responses=described("png"), summary="The same chart as PNG"
-)
+@router.get("/komoditas.png", include_in_schema=False)
 async def get_chart_png(query: ChartParameters, responses: CurrentResponses) -> Response:
     """1,200 × 675 pixels; counts as an expensive request."""
     return await chart_file(query, responses, "png")
