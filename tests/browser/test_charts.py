@@ -4,7 +4,7 @@ import csv
 import re
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.answers import altered, api_body
 
@@ -117,3 +117,22 @@ def test_forecasts_issued_after_their_day_are_not_counted(page: Page) -> None:
     panel = page.locator("section", has=page.get_by_role("heading", name="Prakiraan yang lalu"))
     expect(panel).to_contain_text("Dari 2 prakiraan yang harganya kini diketahui, 1 kali")
     expect(panel.locator("tbody tr").nth(2)).to_contain_text("tidak dihitung")
+
+
+def test_weather_without_a_significant_relation_is_named_in_a_sentence(page: Page) -> None:
+    figures = {"correlation": 0.04, "ci_low": -0.11, "ci_high": 0.19, "lag_days": 3, "n": 400}
+    answers = iter([False, False, False, True, False, False])
+
+    def answer(route: Route) -> None:
+        significant = next(answers)
+        route.fulfill(json=figures | {"significant": significant, "p_value_adjusted": 0.0004})
+
+    page.route("**/analytics/correlation", answer)
+    page.goto(f"{CHILLI}&prov=Jawa+Barat")
+    panel = page.locator("section", has=page.get_by_role("heading", name="Penyebab"))
+    nothing = panel.get_by_text("Tidak ada hubungan bermakna antara cuaca dan harga ini.")
+    expect(nothing).to_be_visible()
+    expect(panel.locator(".facts dd").first).to_contain_text("r terkuat 0,04, di antara −0,11 dan 0,19")
+    page.reload()
+    expect(panel.locator(".facts dd").first).to_contain_text("kurang dari 0,1\u00a0%, 400 hari")
+    expect(nothing).to_have_count(0)

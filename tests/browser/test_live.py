@@ -1,6 +1,7 @@
 """Prices move on the page; after whatever happens to its socket it shows the figures of a fresh page."""
 
 import itertools
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -203,3 +204,30 @@ def test_memory_does_not_grow_with_the_number_of_updates(page: Page, running: Ap
     expect(cell).to_contain_text(newest)
     later_megabytes, later_nodes = used()
     assert later_megabytes - megabytes < 5 and later_nodes - nodes < 200
+
+
+def test_sentence_chart_and_map_are_read_again_while_prices_come(page: Page, running: ApiProcess) -> None:
+    opened(page, running)
+    linked(page, "live")
+    names = ("/api/v1/overview", "/api/v1/series/daily", "/api/v1/map/prices")
+    reads: Counter[str] = Counter()
+    page.on("request", lambda request: reads.update(name for name in names if name in request.url))
+    report(running)
+
+    def are_read() -> bool:
+        page.evaluate("0")
+        return set(reads) == set(names)
+
+    eventually(are_read)
+
+
+def test_server_that_is_gone_is_one_banner_over_greyed_figures(page: Page, running: ApiProcess) -> None:
+    routes = passed_on(page, lambda text: [text])
+    opened(page, running)
+    linked(page, "live")
+    page.route("**/api/**", lambda route: route.abort())
+    page.route_web_socket(SOCKET, lambda route: route.close())
+    routes[0].close()
+    expect(page.locator(".banner")).to_have_count(1)
+    expect(page.locator("main.greyed")).to_have_count(1)
+    expect(page.locator("main .fault")).to_have_count(0)

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from playwright.sync_api import Page, Route, expect
@@ -285,6 +286,29 @@ def test_flow_counts_tables_by_layer_and_names_those_that_are_late(page: Page) -
     panel.get_by_role("button", name="Semua", exact=True).click()
     panel.get_by_role("searchbox").fill("quarantine")
     expect(rows).to_have_text([re.compile("silver.quarantine")])
+
+
+def test_series_that_ended_long_ago_or_came_from_a_file_are_no_alarm(page: Page) -> None:
+    row = {
+        "series_kind": "market",
+        "cadence_seconds": 86_400,
+        "silent": True,
+        "silent_seconds": 9e5,
+        "since": None,
+    }
+    now = datetime.now(UTC)
+    ends = (("PASAR-001", 10, False), ("PASAR-002", 40, False), ("PASAR-003", 10, True))
+    rows = [
+        row
+        | {"series_id": name, "last_event_time": (now - timedelta(days=days)).isoformat(), "replayed": file}
+        for name, days, file in ends
+    ]
+    page.route("**/api/v1/silent-series*", altered(lambda body: body | {"items": rows}))
+    page.goto("/pipa-data")
+    panel = page.locator("section", has=page.get_by_role("heading", name="Yang diam"))
+    expect(panel.locator("tbody th")).to_have_text(["pasar PASAR-001"])
+    panel.get_by_role("checkbox").check()
+    expect(panel.locator("tbody th")).to_have_text(["pasar PASAR-002", "pasar PASAR-003"])
 
 
 def test_next_page_of_a_list_is_read_on_request(page: Page) -> None:

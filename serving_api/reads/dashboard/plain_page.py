@@ -2,23 +2,31 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from html import escape
 from typing import Any
 
 import orjson
+import pyarrow.compute as pc
 
 from conf.settings import REPO
 from lakehouse.reference import commodities, commodity_aliases, matching_key
 from lakehouse.translation import Language
 from serving_api.reads.dashboard.daily_figures import Figures, figures_now, series_commodity
-from serving_api.reads.dashboard.overview import read_overview
+from serving_api.reads.dashboard.overview import (
+    RINGING,
+    gravity,
+    read_alerts,
+    read_overview,
+    with_level,
+)
 from serving_api.reads.dashboard.price_map import read_map
-from serving_api.reads.snapshots import Snapshots
+from serving_api.reads.snapshots import Snapshot, Snapshots
 
 TEXTS = REPO / "serving_api" / "web" / "src" / "i18n"
 MINUS = "\u2212"
+SHOWN_ALERTS = 3
 FLAT_PCT = 0.05  # a smaller change counts as none, as on the page
 Item = dict[str, Any]
 
@@ -119,9 +127,32 @@ def plain_page(snapshots: Snapshots, path: str, commodity: str, language: Langua
     read = figures.snapshots[0].cached(("overview", None), lambda: read_overview(figures, None))
     words = words_of(language)
     if path == "/":
-        return all_commodities(read["items"], words)
+        alerts = snapshots["gold.alerts"]
+        levels = read_alerts(alerts, None)
+        items = [with_level(item, levels.get(item["commodity"], [])) for item in read["items"]]
+        page = all_commodities(sorted(items, key=by_gravity), words)
+        return replace(page, html=gravest_alerts(alerts, words) + page.html)
     assert known is not None
     return one_commodity(figures, known, read["items"], words)
+
+
+def by_gravity(item: Item) -> tuple[int, float]:
+    """The sort key of the page: by level, then by the 7-day rise."""
+    rise = item["change_7d_pct"]
+    return -gravity(item["level"]), math.inf if rise is None else -rise
+
+
+def gravest_alerts(alerts: Snapshot, words: Words) -> str:
+    """The three gravest alerts that ring, each with its action."""
+    suffix = "_indonesian" if words.language == "id" else ""
+    rings = alerts.rows.filter(pc.field("state").isin(RINGING)).sort_by([("opened_at", "descending")])
+    rows = sorted(rings.to_pylist(), key=lambda row: -gravity(row["level"]))[:SHOWN_ALERTS]
+    texts = (
+        (words.text(f"level_{row['level']}"), row[f"message{suffix}"], row[f"action{suffix}"]) for row in rows
+    )
+    return "".join(
+        paragraph(f"{level}: {message} {action or ''}".strip()) for level, message, action in texts
+    )
 
 
 def all_commodities(items: list[Item], words: Words) -> PlainPage:

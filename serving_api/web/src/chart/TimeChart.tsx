@@ -13,7 +13,7 @@ const END_LABELS = 150;
 const FEW_DAYS = 31;
 /** What a name on the axis of days needs. */
 const TICK_PX = 76;
-const AXIS_PX = 68;
+const AXIS_PX = 74;
 const TIP_GAP = 12;
 const STROKE_ALPHA = 0.55;
 const RADIUS: Record<Dot["kind"], number> = { small: 3, medium: 5.5, large: 5.5, anomaly: 8 };

@@ -28,15 +28,12 @@ type Value = number | null | undefined;
 
 /** Rp 45.500 with a space that does not break. */
 export const rupiah = (value: Value): string => (value == null ? NONE : `Rp\u00a0${minus(numbers.value.whole.format(value))}`);
-/** Rp 45 rb, for axes: with as many digits as keep the prices apart. */
+/** Rp 45 rb, for axes: whole where thousands with one digit would not keep the prices apart. */
 export function rupiahAxis(values: readonly number[]): string[] {
-  const isThousands = Math.max(...values) >= 1000;
-  const scaled = values.map((value) => (isThousands ? value / 1000 : value));
-  const isExact = (digits: number) => scaled.every((value) => Math.abs(value * 10 ** digits - Math.round(value * 10 ** digits)) < 1e-6);
-  const digits = [0, 1, 2].find(isExact) ?? 3;
+  const digits = [0, 1].find((each) => values.every((value) => Number.isInteger(Math.round(value * 1e6) / 10 ** (9 - each))));
+  if (digits === undefined || Math.max(...values) < 1000) return values.map(rupiah);
   const format = new Intl.NumberFormat(locale.value, { minimumFractionDigits: digits, maximumFractionDigits: digits, signDisplay: "negative" });
-  const unit = isThousands ? `\u00a0${lang.value === "id" ? "rb" : "k"}` : "";
-  return scaled.map((value) => `Rp\u00a0${minus(format.format(value))}${unit}`);
+  return values.map((value) => `Rp\u00a0${minus(format.format(value / 1000))}\u00a0${lang.value === "id" ? "rb" : "k"}`);
 }
 /** +6,1 %: a change, with its sign. */
 export const change = (value: Value): string => (value == null ? NONE : `${minus(numbers.value.change.format(value))}\u00a0%`);

@@ -13,6 +13,7 @@ import { chosenClasses, isShown, pointed } from "./filter.ts";
 import { colorClass, provinceText } from "./scale.ts";
 
 const HEAT_PX = 7;
+const EDGE_PX = 48;
 /** From here on the prices of markets stand next to them; further away only of the one under pointer or focus. */
 const NAMES_FROM_ZOOM = 6.5;
 const BOUNDS: L.LatLngBoundsExpression = [[-11.3, 94.8], [6.4, 141.2]];
@@ -46,6 +47,8 @@ function tooltip(price: number | null, name: string): HTMLElement {
 interface Place {
   x: number;
   y: number;
+  /** Moves the map until the market is in sight. */
+  reveal: () => void;
   element: SVGElement;
   tooltip: HTMLElement;
   label: string;
@@ -59,6 +62,7 @@ function walkable(places: readonly Place[]): void {
     element.setAttribute("role", "img");
     element.setAttribute("aria-label", visible(place.label));
     for (const [name, shown] of [["focus", true], ["blur", false], ["pointerenter", true], ["pointerleave", false]] as const) element.addEventListener(name, show(shown));
+    element.addEventListener("focus", place.reveal);
     element.addEventListener("keydown", (event) => {
       const next = neighbour(place, event.key, places);
       if (!next) return;
@@ -141,9 +145,10 @@ export default function LeafletMap({ map, markets, prices, national, chosen, cho
       const heat = price === null ? "" : heatClass(price, map, national);
       const name = `${market.name}, ${market.region}`;
       const marker = L.circleMarker([market.latitude, market.longitude], { className: `market ${heat}`, radius: heat ? HEAT_PX : 5, weight: 2 })
-        .bindTooltip(tooltip(price, name), { permanent: true, direction: "right", offset: [HEAT_PX, 0], className: "of-market" })
+        .bindTooltip(tooltip(price, name), { permanent: true, direction: "right", offset: [HEAT_PX, 0], className: price === null ? "of-market" : "of-market priced", opacity: 1 })
         .addTo(group);
-      places.push({ x: market.longitude, y: -market.latitude, element: marker.getElement() as SVGElement, tooltip: marker.getTooltip()!.getElement()!, label: `${name}: ${price === null ? t("no_report") : rupiah(price)}` });
+      const reveal = () => void view.current?.panInside(marker.getLatLng(), { padding: [EDGE_PX, EDGE_PX], animate: false });
+      places.push({ x: market.longitude, y: -market.latitude, reveal, element: marker.getElement() as SVGElement, tooltip: marker.getTooltip()!.getElement()!, label: `${name}: ${price === null ? t("no_report") : rupiah(price)}` });
     }
     walkable(places);
     return effect(() => polygons.forEach((polygon, name) => polygon.getElement()?.classList.toggle("near", name === pointed.value)));

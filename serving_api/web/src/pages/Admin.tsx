@@ -11,7 +11,7 @@ import { param, setParams } from "../router.ts";
 import { column, derivedColumn, type Column } from "../ui/DataTable.tsx";
 import { ProblemText } from "../ui/Panel.tsx";
 import { TablePanel } from "../ui/TablePanel.tsx";
-import { Select, SelectField, useSupported } from "../ui/controls.tsx";
+import { DateField, Select, SelectField, useSupported } from "../ui/controls.tsx";
 import { Several } from "./Notified.tsx";
 import { shifted } from "./week.ts";
 
@@ -118,8 +118,8 @@ function Audit() {
         <form class="tools" onSubmit={choose}>
           <input class="ghost small" name="pelaku" aria-label={t("actor")} placeholder={t("actor")} defaultValue={param("pelaku") ?? ""} maxLength={100} />
           <input class="ghost small" name="aksi" aria-label={t("act")} placeholder="user.change" defaultValue={param("aksi") ?? ""} maxLength={100} />
-          <input class="ghost small" name="dari" type="date" aria-label={t("first_day")} defaultValue={from ?? ""} />
-          <input class="ghost small" name="sampai" type="date" aria-label={t("last_day")} defaultValue={to ?? ""} />
+          <DateField label={t("first_day")} value={from ?? ""} choose={(dari) => setParams({ dari })} />
+          <DateField label={t("last_day")} value={to ?? ""} choose={(sampai) => setParams({ sampai })} />
           <button class="ghost small">{t("find")}</button>
         </form>
       }

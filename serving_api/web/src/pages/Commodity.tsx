@@ -1,6 +1,6 @@
 /** A commodity: sentence, tiles, chart with forecast, provinces in comparison, map, table, live prices, quality. */
 import { address, useFeed } from "../data/feed.ts";
-import type { OverviewItem, RowOf } from "../data/types.ts";
+import type { OverviewItem, RowOf, Series } from "../data/types.ts";
 import { change, day, percent, rupiah, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { isShown } from "../map/filter.ts";
@@ -43,6 +43,18 @@ function Tiles({ item }: { item: OverviewItem }) {
   );
 }
 
+/** The table as CSV, and all months with their changes as a workbook. */
+function ProvinceFiles({ series }: { series: Series | null }) {
+  return (
+    <>
+      <a class="ghost small noprint" download href={address("/api/v1/indicators/monthly", { commodity: commodity(), limit: 1000, format: "xlsx" })}>
+        {t("monthly_xlsx")}
+      </a>
+      <SaveCsv file={`${commodity()}-provinces`} columns={provinceColumns(NO_LEGEND)} rows={series ? provinceRows(series) : []} />
+    </>
+  );
+}
+
 function MapAndTable() {
   const map = useFeed(address("/api/v1/map/prices", { commodity: commodity(), metric: "gap_national", ...dayParameters() }));
   const series = useFeed(seriesAddress());
@@ -52,7 +64,7 @@ function MapAndTable() {
       <Panel title={t("metric_gap_national")} feed={map} class="half" method="sebaran" sql={provincesSql(commodity())} isEmpty={(body) => body.date === null} empty={emptyText()}>
         {(body) => <ProvinceMap map={body} chosen={chosen} choose={(prov) => setParams({ prov }, false)} />}
       </Panel>
-      <Panel title={t("by_province")} feed={series} class="half" sql={provincesSql(commodity())} tools={<SaveCsv file={`${commodity()}-provinces`} columns={provinceColumns(NO_LEGEND)} rows={series.body ? provinceRows(series.body) : []} />} isEmpty={(body) => !body.dates.length} empty={emptyText()}>
+      <Panel title={t("by_province")} feed={series} class="half" sql={provincesSql(commodity())} tools={<ProvinceFiles series={series.body} />} isEmpty={(body) => !body.dates.length} empty={emptyText()}>
         {(body) => <DataTable label={t("by_province")} columns={provinceColumns(map.body?.legend ?? NO_LEGEND)} rows={provinceRows(body).filter((row) => isShown(row.gap, map.body?.legend ?? NO_LEGEND))} keyOf={(row) => row.name} isChosen={(row) => row.name === chosen} provinceOf={(row) => row.name} sort={{ name: "price_idr", falls: true }} />}
       </Panel>
     </>
@@ -63,7 +75,7 @@ const QUALITY_SQL = "select rule, sum(evaluated) as evaluated, sum(violated) as 
 const QUALITY_MS = 60_000;
 const QUALITY: Column<RuleCount>[] = [
   derivedColumn("rule", "rule", (row) => row.rule, (row) => ruleName(row.rule)),
-  column("sentence", "rule_sentence"),
+  column("sentence", "rule_sentence", (sentence) => <span class="wrapped">{sentence}</span>),
   column("severity", "rule_severity", (severity) => t(`rule_${severity}`)),
   column("violated", "violated", whole),
 ];

@@ -11,7 +11,7 @@ import { param, setParams } from "../router.ts";
 import { DataTable, SaveCsv } from "../ui/DataTable.tsx";
 import { quoted } from "../ui/Origin.tsx";
 import { Panel } from "../ui/Panel.tsx";
-import { Choices, ProvinceChoice, Select, commodity, marketDay, province } from "../ui/controls.tsx";
+import { Choices, DateField, ProvinceChoice, Select, commodity, marketDay, province } from "../ui/controls.tsx";
 import { anomalyAddress } from "./Attention.tsx";
 import { impactAddress } from "./Causes.tsx";
 import { drawnColumns } from "./drawnColumns.ts";
@@ -100,14 +100,8 @@ function DayRange({ panel }: { panel: Chart }) {
   };
   return (
     <div class="day comparison noprint" role="group" aria-label={t("range_days")}>
-      <label class="check">
-        {t("range_from")}
-        <input type="date" value={from} max={to} onChange={(event) => choose(event.currentTarget.value, to)} />
-      </label>
-      <label class="check">
-        {t("range_to")}
-        <input type="date" value={to} min={from} onChange={(event) => choose(from, event.currentTarget.value)} />
-      </label>
+      {t("range_from")} <DateField label={t("range_from")} value={from} choose={(first) => choose(first ?? "", to)} />
+      {t("range_to")} <DateField label={t("range_to")} value={to} choose={(last) => choose(from, last ?? "")} />
       {zoom() && (
         <button class="ghost small" onClick={() => setZoom(null)}>
           {t("range_whole")}

@@ -5,13 +5,13 @@ import { lastDays } from "../chart/panel.ts";
 import { address, useFeed } from "../data/feed.ts";
 import type { Forecast, IssuedForecast, RowOf } from "../data/types.ts";
 import { change, day, percent, rupiah, share, whole } from "../i18n/format.ts";
-import { t, textOr } from "../i18n/index.ts";
+import { t } from "../i18n/index.ts";
 import { column, derivedColumn, DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
 import { quoted } from "../ui/Origin.tsx";
 import { Panel } from "../ui/Panel.tsx";
 import { TablePanel } from "../ui/TablePanel.tsx";
 import { CommodityChoice, ProvinceChoice, commodity, province } from "../ui/controls.tsx";
-import { ForecastNote, issuedAddress, modelName, useIssued } from "./forecastParts.tsx";
+import { aliasText, ForecastNote, issuedAddress, modelName, NAIVE, useIssued } from "./forecastParts.tsx";
 import { Drivers } from "./models/Drivers.tsx";
 import { Retrain } from "./models/Retrain.tsx";
 import { seriesPanel, strokesOf } from "./seriesPanel.ts";
@@ -21,7 +21,6 @@ type Accuracy = RowOf<"/api/v1/models/accuracy">;
 const HORIZON_DAYS = 7;
 const SHOWN_DAYS = 60;
 const NATION = "Indonesia";
-const NAIVE = "naive";
 const EXPLAINED = ["leaderboard_skill", "leaderboard_interval", "leaderboard_error", "leaderboard_coverage"] as const;
 
 const SQL = (id: string, condition: string) =>
@@ -88,7 +87,7 @@ function Leaderboard() {
   const region = province() ?? NATION;
   const list = address("/api/v1/models/accuracy", { commodity: commodity(), region, horizon_days: HORIZON_DAYS, limit: 1000 });
   const columns: Column<Accuracy>[] = [
-    derivedColumn("model", "model", (row) => row.model, (row) => `${modelName(row.model)}${row.alias ? `, ${textOr(`alias_${row.alias}`, row.alias)}` : ""}`),
+    derivedColumn("model", "model", (row) => row.model, (row) => `${modelName(row.model)}${row.alias ? `, ${aliasText(row.model, row.alias)}` : ""}`),
     derivedColumn("skill", "skill", (row) => row.skill_vs_naive, ({ skill_vs_naive: skill }) => (
       <span class={skill < 0 ? "grave" : undefined}>
         {change(100 * skill)} {skill < 0 && t("loses")}

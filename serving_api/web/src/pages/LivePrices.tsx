@@ -29,7 +29,7 @@ const columns = (zoneOf: (region: string) => string | null): Column<LivePrice>[]
     <>
       {moment(row.event_time, zoneOf(row.region))}
       <span class={row.is_current ? "more dim" : "more outdated"}>
-        {row.age_days ? t("days_ago", { days: whole(row.age_days) }) : t("newest_day")}
+        {row.age_days ? t("days_old", { days: whole(row.age_days) }) : t("newest_day")}
         {!row.is_current && <b>, {t("old_price")}</b>}
       </span>
     </>
@@ -40,7 +40,7 @@ const columns = (zoneOf: (region: string) => string | null): Column<LivePrice>[]
 const AGE: Column<LivePrice>[] = (["age_days", "is_current"] as const).map((name) => ({ name, title: name, value: (row) => row[name] }));
 
 /** Rows with their age, of which those that came just now have none; old ones last. */
-export function byAge(rows: readonly LivePrice[], came: ReadonlyMap<string, Arrival>): LivePrice[] {
+function byAge(rows: readonly LivePrice[], came: ReadonlyMap<string, Arrival>): LivePrice[] {
   const aged = rows.map((row) => (came.get(keyOf(row))?.event_time === row.event_time ? { ...row, age_days: 0, is_current: true } : row));
   return aged.toSorted((one, other) => Number(other.is_current) - Number(one.is_current));
 }

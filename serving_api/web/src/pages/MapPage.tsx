@@ -28,9 +28,9 @@ const metric = (): Metric => METRICS.find((name) => name === param("metrik")) ??
 const columns = ({ metric, legend }: PriceMap): Column<MapRegion>[] => [
   provinceColumn(),
   derivedColumn(metric, metricKey(metric), (row) => row.value, (row) => (
-    <>
+    <span class="wrap">
       <i class={`swatch ${colorClass(row.value, metric, legend)}`} /> {provinceText(row.code, row.value, metric, row.price_idr)}
-    </>
+    </span>
   )),
   column("price_idr", "price", rupiah),
   column("markets", "markets", whole),

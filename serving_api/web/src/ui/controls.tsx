@@ -89,7 +89,7 @@ export function ProvinceChoice({ all }: { all: string }) {
 export function DateField({ label, value, choose }: { label: string; value: string; choose: (day: string | null) => void }) {
   return (
     <span class="date">
-      <span aria-hidden="true">{value ? day(value) : t("day")}</span>
+      <span aria-hidden="true">{value ? day(value) : label}</span>
       <input type="date" aria-label={label} value={value} onClick={(event) => event.currentTarget.showPicker?.()} onChange={(event) => choose(event.currentTarget.value || null)} />
     </span>
   );

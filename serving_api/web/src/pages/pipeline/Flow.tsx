@@ -17,7 +17,7 @@ export const COUNT_TITLES = { rows_in: "events_in", silver: "accepted", quaranti
 
 type Table = Pipeline["tables"][number];
 /** The table that is furthest behind its sources; null without one that has rows. */
-export function furthestBehind(tables: readonly Table[]): Table | null {
+function furthestBehind(tables: readonly Table[]): Table | null {
   const known = tables.filter(({ lag_seconds }) => lag_seconds !== null);
   return known.reduce<Table | null>((worst, table) => (worst && worst.lag_seconds! >= table.lag_seconds! ? worst : table), null);
 }
