@@ -1,6 +1,6 @@
 """Lists of data quality: counts per rule, silent series, fields that no contract names."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,9 @@ from serving_api.http.cursors import Key
 from serving_api.http.problems import Problem
 from serving_api.listings.listing import Filter, Listing, ListRequest, Row, equal, listing_router
 from serving_api.reads.keyset import next_rows, time_slices
+from serving_api.reads.operation.silent_series import SIMULATED_IN, ended_series, simulated_series
 from serving_api.schemas.envelope import Name
+from serving_api.schemas.pipeline import SeriesRhythm
 
 READ_ROWS = 20_000  # rows of gold.data_quality read at a time: a page without filters needs one read
 PART_ROWS = 1_000  # of them: a row may stand for 25 rules
@@ -87,6 +89,15 @@ def newest_first(stored: pa.Table) -> Iterator[pa.Table]:
         start = stop
 
 
+def with_ended(rows: Sequence[Row], request: ListRequest) -> list[Row]:
+    """The series, each with whether it ended together with the simulator that sent it."""
+    ended = ended_series(request.snapshot, simulated_series(request.snapshots))
+    return [
+        SILENT_SERIES.item_of(row) | {"ended": (row["series_kind"], row["series_id"]) in ended}
+        for row in rows
+    ]
+
+
 QUALITY = Listing(
     table="gold.data_quality",
     path="/api/v1/data-quality",
@@ -111,7 +122,7 @@ SILENT_SERIES = Listing(
     path="/api/v1/silent-series",
     name="list_silent_series",
     tag="pipeline",
-    item="SilentSeriesRow",
+    item=SeriesRhythm,
     summary="Devices and markets against their own rhythm",
     description="Newest event first. Silent is what has been quiet for three of its own usual gaps.",
     columns=(
@@ -119,6 +130,8 @@ SILENT_SERIES = Listing(
     ),
     filters=(equal("silent", "true: only what is silent; default: all"),),
     order="last_event_time desc, series_kind, series_id, clock_of",
+    others=SIMULATED_IN,
+    present=with_ended,
     statuses=(),
 )
 SCHEMA_DRIFT = Listing(

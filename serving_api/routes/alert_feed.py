@@ -17,14 +17,12 @@ from lakehouse.reference import commodities
 from lakehouse.strange_text import visible
 from lakehouse.times import utc_text
 from lakehouse.translation import Language
-from serving_api.http.openapi import UNCHANGED
 from serving_api.http.router import Router
 from serving_api.live.alert_items import alert_item
 from serving_api.reads.dashboard.plain_page import Words, words_of
 from serving_api.reads.names import commodity_ids, region_code
 from serving_api.reads.responses import CurrentResponses, etag_of, not_modified, public_headers
 from serving_api.schemas.envelope import Name, QueryParameters
-from serving_api.schemas.problem import problems
 
 ATOM = "http://www.w3.org/2005/Atom"
 MEDIA_TYPE = "application/atom+xml"
@@ -32,7 +30,6 @@ IDS = UUID("5f1a1c4e-4c9b-5d3e-9f57-6c756d62756e")  # ids of entries are derived
 RANG = ("active", "acknowledged", "cleared")  # the others were never active
 MOST_ENTRIES = 100
 NOT_IN_XML = {0xFFFE: "\ufffd", 0xFFFF: "\ufffd"}
-EXAMPLE = f'<feed xmlns="{ATOM}"><title>Peringatan harga</title></feed>'
 
 router = Router(tags=["alerts"])
 
@@ -50,13 +47,7 @@ class FeedQuery(QueryParameters):
 
 @router.get(
     "/api/public/alerts/feed.atom",
-    response_class=Response,
-    responses={
-        200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": EXAMPLE}}},
-        304: UNCHANGED,
-        **problems(404),
-    },
-    summary="Alerts as an Atom feed",
+    include_in_schema=False,  # for readers of feeds: generators of clients do not know the media type
 )
 async def get_alert_feed(query: Annotated[FeedQuery, Query()], responses: CurrentResponses) -> Response:
     """The 100 alerts that changed last, of those that were ever active. Their ids stay."""

@@ -19,12 +19,12 @@ from lakehouse.io.process_status import (
     trainer_status,
     was_killed,
 )
-from lakehouse.silence import COLUMNS, total_silence
 from lakehouse.times import utc_text
 from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.operation.balance import BalanceReader, total_of
 from serving_api.reads.operation.lag import KafkaLag
+from serving_api.reads.operation.silent_series import read_silence
 from serving_api.reads.responses import CurrentResponses
 from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.schemas.pipeline import (
@@ -34,7 +34,6 @@ from serving_api.schemas.pipeline import (
 router = Router(prefix="/api/v1", tags=["pipeline"])
 NANOSECONDS = 1e9
 BRONZE = "bronze.events"
-SILENT = "gold.silent_series"
 BALANCE = "gold.balance"
 
 
@@ -101,14 +100,6 @@ def table_item(
         "late": lag is not None and lag > contract.freshness_seconds,
         "fed_by": list(contract.reads) or ([BRONZE] if layer == "silver" else []),
     }
-
-
-def read_silence(snapshots: Snapshots) -> dict[str, Any] | None:
-    """Since when nothing reports, of how many series that used to; None while one of them does."""
-    snapshot = snapshots.open_newest(SILENT)
-    series = snapshot.cached("rhythms", lambda: snapshot.read(None, COLUMNS).to_pylist())
-    silence = total_silence(series, datetime.now(UTC))
-    return {"since": utc_text(silence.since), "series": silence.series} if silence else None
 
 
 def read_processes(lag: KafkaLag) -> list[dict[str, Any]]:

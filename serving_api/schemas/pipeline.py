@@ -53,6 +53,22 @@ class SilentSince(BaseModel):
     series: int = Field(ge=1, description="how many used to report")
 
 
+class SeriesRhythm(BaseModel):
+    """A device or market against its own rhythm."""
+
+    series_kind: Literal["device", "market"] = Field(description="device (of readings) or market (of prices)")
+    series_id: str = Field(description="device_id_hash, or market_id")
+    replayed: bool = Field(description="whether its events come from a file")
+    ended: bool = Field(
+        description="whether it is the simulator's, and reported until the simulator stopped: not missing"
+    )
+    last_event_time: datetime = Field(description="its newest event")
+    cadence_seconds: float | None = Field(description="its usual gap; null: fewer than 3 events")
+    silent_seconds: float = Field(description="since its last event, by the clock of its source")
+    silent: bool = Field(description="for longer than three usual gaps")
+    since: datetime | None = Field(description="when three usual gaps were over; null unless silent")
+
+
 class PipelineHour(BaseModel):
     """Where the events of an hour landed."""
 

@@ -173,7 +173,7 @@ def test_market_of_a_stranger_on_the_map_is_text(page: Page) -> None:
     page.route("**/market/list*", altered(rename))
     page.goto("/dashboard/map/")
     page.locator(".leaflet-box .market").last.hover(force=True)
-    tip = page.locator(".leaflet-tooltip")
+    tip = page.locator(".of-market.on")
     expect(tip).to_contain_text("<img src=x onerror=")
     expect(tip).to_contain_text("⟦U+202E⟧")
     assert page.title() != "1" and page.locator(".leaflet-box img").count() == 0

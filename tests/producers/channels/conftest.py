@@ -1,12 +1,14 @@
-"""The worker's part for people, with a store and a queue of its own."""
+"""The worker's part for people, with a store and a queue of its own; and a mail server."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from aiosmtpd.controller import Controller
 
 from conf.settings import settings
 from lakehouse.io.alert_deliveries import Deliveries
@@ -14,6 +16,36 @@ from lakehouse.io.identity.database import Database
 from producers.channels.channel import PERSONAL, Mail, Telegram
 from producers.channels.personal import PersonalNews
 from producers.channels.sender import Sender
+from scripts.stack.throwaway import free_ports
+
+
+class MailBox:
+    """An SMTP server that keeps what it accepts; addresses that begin with `full` are refused for now."""
+
+    def __init__(self) -> None:
+        self.messages: list[Any] = []
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
+        if address.startswith("nobody"):
+            return "550 5.1.1 no such user"
+        if address.startswith("full"):
+            return "452 4.2.2 mailbox full"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        self.messages.append(message_from_bytes(envelope.content))
+        return "250 OK"
+
+
+@pytest.fixture
+def mail_box() -> Iterator[tuple[MailBox, str]]:
+    box = MailBox()
+    (port,) = free_ports(1)
+    controller = Controller(box, hostname="127.0.0.1", port=port)
+    controller.start()
+    yield box, f"smtp://127.0.0.1:{port}"
+    controller.stop()
 
 
 @pytest.fixture

@@ -10,14 +10,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pyarrow as pa
 import pytest
-from aiosmtpd.controller import Controller
 
 from conf.settings import REPO, child_environment, settings
 from lakehouse.alerts.notices import Notice
@@ -28,6 +26,7 @@ from lakehouse.io.delta import replace_rows
 from producers.channels.channel import Channel, Mail, Recipient, Telegram, WebHooks, WhatsApp
 from producers.channels.sender import Sender
 from scripts.stack.throwaway import free_ports
+from tests.producers.channels.conftest import MailBox
 from tests.producers.channels.http_service import HttpService
 from tests.support.waiting import eventually
 
@@ -57,35 +56,6 @@ def service() -> Iterator[HttpService]:
     running = HttpService()
     yield running
     running.close()
-
-
-class MailBox:
-    """An SMTP server that keeps what it accepts; addresses that begin with `full` are refused for now."""
-
-    def __init__(self) -> None:
-        self.messages: list[Any] = []
-
-    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
-        if address.startswith("nobody"):
-            return "550 5.1.1 no such user"
-        if address.startswith("full"):
-            return "452 4.2.2 mailbox full"
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        self.messages.append(message_from_bytes(envelope.content))
-        return "250 OK"
-
-
-@pytest.fixture
-def mail_box() -> Iterator[tuple[MailBox, str]]:
-    box = MailBox()
-    (port,) = free_ports(1)
-    controller = Controller(box, hostname="127.0.0.1", port=port)
-    controller.start()
-    yield box, f"smtp://127.0.0.1:{port}"
-    controller.stop()
 
 
 def notice(nth: int = 1, **more: Any) -> Notice:

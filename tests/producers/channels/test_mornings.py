@@ -5,11 +5,15 @@ from typing import Any
 
 import pytest
 
+from conf.settings import settings
 from lakehouse.alerts.weekly_sheet import weekly_sheet
 from lakehouse.io.alert_deliveries import Deliveries
 from lakehouse.io.identity import accounts, personal, recipients
 from lakehouse.io.identity.database import Database, StoreUnavailable
+from producers.channels.channel import PERSONAL, Mail
 from producers.channels.personal import NEW_SECONDS, PersonalNews
+from producers.channels.sender import Sender
+from tests.producers.channels.conftest import MailBox
 from tests.producers.channels.test_personal import NOW, alert_row, land_bar, titles, write
 
 
@@ -206,3 +210,32 @@ def test_sheet_of_a_week_without_its_last_days_names_the_newest_and_is_not_sent_
         return await Morning(database, news, deliveries).look(SHEET_MORNING)
 
     assert run(work) == []
+
+
+def test_sheet_arrives_as_one_mail_in_the_language_of_the_person(
+    run: Any, mail_box: tuple[MailBox, str]
+) -> None:
+    box, url = mail_box
+    write("gold.weekly_index", WEEK)
+    at = SHEET_MORNING.timestamp()
+
+    async def work(database: Database, news: PersonalNews, deliveries: Deliveries) -> None:
+        person = await accounts.create(database, "budi@example.id", actor=None, locale="id")
+        wanted = {"email": True, "weekly_sheet": True}
+        await personal.change_settings(database, person.user_id, "notifications", wanted)
+        mail = Mail(url, "lumbung@example.id", [], 60.0)
+        mail.name = PERSONAL["email"]
+        sender = Sender(deliveries, [mail], [], settings().alerts, lambda: at, news.sender.site)
+        for _ in range(2):  # the second worker begins anew
+            await PersonalNews(database, sender, {"email": mail}).look(at)
+            sender.start(at)
+            await sender.finish()
+
+    run(work)
+    (mail,) = box.messages
+    assert mail["To"] == "budi@example.id"
+    assert mail["Subject"] == "Lembar Senin: Indonesia +0,71 %, pekan 16 Nov 2026 sampai 22 Nov 2026"
+    assert (
+        mail.get_payload(decode=True).decode().splitlines()[-1]
+        == "https://lumbung.example.id/iph?per=2026-11-22"
+    )

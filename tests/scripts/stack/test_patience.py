@@ -41,6 +41,7 @@ def starting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     monkeypatch.setattr(lifecycle.supervision, "processes", lambda: info)
     monkeypatch.setattr(lifecycle.supervision, "start", lambda name: None)
     monkeypatch.setattr(lifecycle, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(lifecycle, "_check_ports", lambda name, pid: None)  # others may hold them
     monkeypatch.setattr(lifecycle, "Patience", lambda seconds: Patience(seconds, Clock()))
     yield looks
 

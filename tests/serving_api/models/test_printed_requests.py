@@ -16,6 +16,7 @@ WITH_BODY = {
     "/api/v1/backtests",
     "/api/auth/device/claim",
     "/api/auth/device/register",
+    "/api/validation/price/check",
     "/api/v1/auth/login",
     "/api/v1/change-levels/cabai-rawit-merah",
 }

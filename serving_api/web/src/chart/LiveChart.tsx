@@ -38,7 +38,7 @@ function optionsOf(host: HTMLElement, frames: Frames, series: string[], own: Set
     focus: { alpha: 0.35 },
     axes: [
       { ...axis, grid: { show: false }, space: 90, values: (_, values) => values.map(timeOfSeconds) },
-      { ...axis, size: 68, grid: { stroke: grid, width: 1 }, ticks: { show: false }, values: (_, values) => rupiahAxis(values) },
+      { ...axis, size: 74, grid: { stroke: grid, width: 1 }, ticks: { show: false }, values: (_, values) => rupiahAxis(values) },
     ],
     hooks: { setCursor: [(chart) => show(chart, null)], setSeries: [show] },
   };

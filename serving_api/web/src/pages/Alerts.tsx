@@ -19,6 +19,13 @@ const SHOWN_LEVELS = ["", ...LEVELS.filter((level) => level !== "normal"), "info
 const state = () => STATES.find((name) => name === param("keadaan")) ?? "open";
 const PATH = "/api/public/alerts/live";
 
+/** The feed of the chosen alerts; it is for readers of feeds, so the API's document does not describe it. */
+function feedAddress(): string {
+  const values = { level: param("tingkat"), commodity: param("tentang"), region: province(), lang: lang.value };
+  const chosen = Object.entries(values).filter((entry): entry is [string, string] => Boolean(entry[1]));
+  return `/api/public/alerts/feed.atom?${new URLSearchParams(chosen)}`;
+}
+
 function Filters() {
   return (
     <div class="controls noprint">
@@ -26,7 +33,7 @@ function Filters() {
       <Select label={t("level")} options={SHOWN_LEVELS.map((level) => [level, level ? textOr(`level_${level}`, level) : t("all_levels")])} value={param("tingkat") ?? ""} choose={(level) => setParams({ tingkat: level || null, peringatan: null })} class="choice small" />
       <Select label={t("commodity")} options={[["", t("all_commodities")], ...commodityOptions(useSupported().body)]} value={param("tentang") ?? ""} choose={(commodity) => setParams({ tentang: commodity || null, peringatan: null })} class="choice small" />
       <ProvinceChoice all={t("all_provinces")} />
-      <a class="ghost" href={address("/api/public/alerts/feed.atom", { level: param("tingkat"), commodity: param("tentang"), region: province(), lang: lang.value })} type="application/atom+xml" title={t("feed_title")}>
+      <a class="ghost" href={feedAddress()} type="application/atom+xml" title={t("feed_title")}>
         {t("feed_link")}
       </a>
     </div>

@@ -1,4 +1,5 @@
 /** A commodity: sentence, tiles, chart with forecast, provinces in comparison, map, table, live prices, quality. */
+import type { ComponentChildren } from "preact";
 import { address, useFeed } from "../data/feed.ts";
 import type { OverviewItem, RowOf, Series } from "../data/types.ts";
 import { change, day, percent, rupiah, whole } from "../i18n/format.ts";
@@ -24,11 +25,12 @@ import { sentence } from "./sentences.ts";
 type RuleCount = RowOf<"/api/v1/data-quality/summary">;
 
 function Tiles({ item }: { item: OverviewItem }) {
-  const tiles: [string, string, string][] = [
+  const above = item.regions_above === null ? "–" : t("of_provinces", { count: whole(item.regions_above), of: whole(item.provinces) });
+  const tiles: [string, ComponentChildren, string][] = [
     [t("national_price"), rupiah(item.national_price_idr), `${t("per_unit", { unit: item.unit })}, ${day(item.market_date)}`],
     [t("change_days", { days: 7 }), change(item.change_7d_pct), t("tile_month", { change: change(item.change_30d_pct) })],
     [t("gap"), change(item.gap_pct), item.reference_price_idr === null ? t("no_reference") : `${item.reference_kind} ${rupiah(item.reference_price_idr)}`],
-    [t("above"), item.regions_above === null ? "–" : t("of_provinces", { count: whole(item.regions_above), of: whole(item.provinces) }), t("tile_spread", { spread: percent(item.dispersion_pct) })],
+    [t("above"), item.regions_above ? <a href={linkTo("/dashboard/map/", { komoditas: item.commodity, metrik: "gap" })}>{above}</a> : above, t("tile_spread", { spread: percent(item.dispersion_pct) })],
   ];
   return (
     <dl class="tiles">

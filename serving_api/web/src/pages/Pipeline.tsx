@@ -80,9 +80,9 @@ function Ledger() {
 
 /** So long after its last event a series has ended: that is no alarm any more. */
 const ENDED_SECONDS = 28 * 86_400;
-/** Series that should report, first those that fell silent last; those that ended long ago or came from a file. */
+/** Series that should report, first those that fell silent last; those that ended long ago, with the simulator or with a file. */
 function bySilence(rows: readonly Silent[], now: number): { silent: Silent[]; ended: Silent[] } {
-  const isEnded = (row: Silent) => row.replayed || now - Date.parse(row.last_event_time) > 1000 * ENDED_SECONDS;
+  const isEnded = (row: Silent) => row.replayed || row.ended || now - Date.parse(row.last_event_time) > 1000 * ENDED_SECONDS;
   return { silent: rows.filter((row) => !isEnded(row)), ended: rows.filter(isEnded) };
 }
 
