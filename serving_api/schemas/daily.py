@@ -185,7 +185,7 @@ class ChartQuery(QueryParameters):
     model_config = ConfigDict(extra="ignore", populate_by_name=True)
     commodity: Name = Field("cabai-rawit-merah", alias="komoditas", description=COMMODITY)
     region: Name | None = Field(None, alias="prov", description="province in front; default: the nation")
-    days: int = Field(365, alias="rentang", ge=2, le=2000, description="calendar days, those ahead included")
+    days: int = Field(365, alias="rentang", ge=30, le=2000, description="calendar days, those ahead included")
     day: Day | None = Field(None, alias="per", description="the last market day; default: the newest")
     then: Literal["0", "1"] = Field(
         "0", alias="saat-itu", description="1: as known at the close of `per` in Jakarta"

@@ -8,11 +8,12 @@ from tests.browser.accessibility import faults_of
 
 
 def test_origin_of_a_figure_leads_to_its_method(page: Page, axe: str) -> None:
-    page.goto("/prakiraan?komoditas=cabai-rawit-merah")
-    page.get_by_role("button", name="Asal angka").first.click()
+    page.goto("/komoditas?komoditas=cabai-rawit-merah")
+    panel = page.get_by_role("region", name="Cabai Rawit Merah", exact=True)
+    panel.get_by_role("button", name="Asal angka").click()
     page.get_by_role("dialog").get_by_role("link", name="Cara menghitung angka ini").click()
-    expect(page).to_have_url(re.compile(r"/metode\?komoditas=cabai-rawit-merah#prakiraan$"))
-    section = page.get_by_role("region", name="Prakiraan", exact=True)
+    expect(page).to_have_url(re.compile(r"/metode\?komoditas=cabai-rawit-merah#harga-nasional$"))
+    section = page.get_by_role("region", name="Harga nasional", exact=True)
     expect(section).to_be_focused()
     expect(section).to_be_in_viewport()
     page.get_by_role("link", name="ALPS, peringatan WFP").click()

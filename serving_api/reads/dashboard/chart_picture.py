@@ -30,6 +30,7 @@ FONT_IN_FILE = "DejaVu Sans"  # comes with matplotlib
 PARAMETERS: Any = {"svg.hashsalt": "lumbung", "svg.fonttype": "none", "font.family": FONT_IN_FILE}
 INCHES = (12.0, 6.75)
 DPI = 100
+BANDS = ("band-wide", "band")  # names of their colours
 LABEL_PIXELS = 40  # between names at the line ends
 NOTE_CHARACTERS = 165
 THOUSAND = {"id": "rb", "en": "k"}
@@ -73,7 +74,7 @@ def draw(view: ChartView, picture: PictureFormat) -> bytes:
     matplotlib.rcParams.update(PARAMETERS)
     figure = Figure(figsize=INCHES, dpi=DPI, facecolor=colours()["card"])
     draw_texts(figure, view)
-    if view.as_of:
+    if view.as_of or view.item["forecast"]:
         axes = figure.add_axes((0.075, 0.155, 0.765, 0.69), facecolor=colours()["card"])
         draw_lines(axes, view)
     out = io.BytesIO()
@@ -153,13 +154,13 @@ def draw_forecast(axes: "Axes", view: ChartView, own: Values) -> None:
     """The intervals, the wider one first; they begin at the last known price."""
     days: Any = view.days
     start = max((nth for nth, value in enumerate(own) if value is not None), default=None)
-    for interval, alpha in zip(reversed(view.item["forecast"]["levels"]), (0.09, 0.16), strict=True):
+    for interval, name in zip(reversed(view.item["forecast"]["levels"]), BANDS, strict=True):
         ends = [list(interval[side]) for side in ("lower", "upper")]
         if start is not None:
             for values in ends:
                 values[start] = own[start]
         lower, upper = map(numbers, ends)
-        axes.fill_between(days, lower, upper, color=colours()["ink"], alpha=alpha, linewidth=0)
+        axes.fill_between(days, lower, upper, color=colours()[name], linewidth=0)
 
 
 def draw_ends(axes: "Axes", words: Words, ends: list[tuple[str, float, Any]]) -> None:

@@ -91,6 +91,8 @@ def test_days_range_and_zoom_are_those_of_the_address(api: Api) -> None:
     assert [zoomed[0]["market_date"], zoomed[-1]["market_date"]] == [str(first), str(last)]
     past = drawn(api, f"{QUERY}&per={last}&rentang=30")
     assert past["dates"][-1] == str(last) and past["forecast"] is None and len(past["dates"]) <= 30
+    ahead = f"{QUERY}&zoom={LAST + timedelta(days=1)}..{LAST + timedelta(days=7)}"
+    assert not any(drawn(api, ahead)["national"]) and "Prakiraan" in api.get(f"/komoditas.svg?{ahead}").text
     assert not drawn(api, f"{QUERY}&per=2001-01-01&saat-itu=1")["dates"]
     assert api.get(f"/komoditas.png?{QUERY}&per=2001-01-01&saat-itu=1").status_code == 200, "says so"
     bare = drawn(api, f"{QUERY}&sembunyi=provinces,ceiling,forecast,dots")

@@ -63,7 +63,7 @@ function MapAndTable() {
   const chosen = province();
   return (
     <>
-      <Panel title={t("metric_gap_national")} feed={map} class="half" sql={provincesSql(commodity())} isEmpty={(body) => body.date === null} empty={emptyText()}>
+      <Panel title={t("metric_gap_national")} feed={map} class="half" method="sebaran" sql={provincesSql(commodity())} isEmpty={(body) => body.date === null} empty={emptyText()}>
         {(body) => <ProvinceMap map={body} chosen={chosen} choose={(prov) => setParams({ prov }, false)} />}
       </Panel>
       <Panel title={t("by_province")} feed={series} class="half" sql={provincesSql(commodity())} tools={<ProvinceFiles series={series.body} />} isEmpty={(body) => !body.dates.length} empty={emptyText()}>

@@ -11,6 +11,7 @@ import { METRICS, colorClass, metricKey, provinceText, type Metric } from "../ma
 import { param, setParams } from "../router.ts";
 import { column, derivedColumn, DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
 import { Panel } from "../ui/Panel.tsx";
+import type { MethodId } from "../ui/method.ts";
 import { provinceColumn, provincesSql } from "./provinces.tsx";
 import { Choices, CommodityChoice, DayChoice, commodity, dayParameters, knownThen, marketDay, province } from "../ui/controls.tsx";
 
@@ -20,6 +21,8 @@ const NO_MARKETS: Market[] = [];
 const SETTLE_MS = 150;
 /** Before any price: the API then answers with the last 2,000 days, and the slider reaches each of them. */
 const LONG_AGO = "2000-01-01";
+/** The sections of /metode about the metrics. */
+const METHOD_OF: Record<Metric, MethodId> = { price: "harga-nasional", change_7d: "perubahan", gap: "het-hap", gap_national: "sebaran", ifpa: "ifpa", dispersion: "sebaran" };
 const metric = (): Metric => METRICS.find((name) => name === param("metrik")) ?? "gap_national";
 
 const columns = ({ metric, legend }: PriceMap): Column<MapRegion>[] => [
@@ -76,7 +79,7 @@ export function MapPage() {
       <Choices label={t("metric")} value={metric()} options={METRICS.map((name) => [name, t(metricKey(name))])} choose={(name) => setParams({ metrik: name, kelas: null }, false)} />
       {series && series.dates.length > 1 && <DaySlider days={series.dates} shown={marketDay() ?? feed.body?.date ?? null} />}
       <div class="grid">
-        <Panel title={`${t(metricKey(metric()))}, ${day(feed.body?.date)}`} feed={feed} class="full" sql={provincesSql(commodity())} isEmpty={(map) => map.date === null} empty={empty}>
+        <Panel title={`${t(metricKey(metric()))}, ${day(feed.body?.date)}`} feed={feed} class="full" method={METHOD_OF[metric()]} sql={provincesSql(commodity())} isEmpty={(map) => map.date === null} empty={empty}>
           {(map) => (
             <figure class="map">
               {map.reason && <p role="status">{t("metric_none", { reason: map.reason })}</p>}
@@ -87,7 +90,7 @@ export function MapPage() {
             </figure>
           )}
         </Panel>
-        <Panel title={t("by_province")} feed={feed} class="full" sql={provincesSql(commodity())} tools={csv} isEmpty={(map) => map.date === null} empty={empty}>
+        <Panel title={t("by_province")} feed={feed} class="full" method={METHOD_OF[metric()]} sql={provincesSql(commodity())} tools={csv} isEmpty={(map) => map.date === null} empty={empty}>
           {(map) => <DataTable label={t("by_province")} columns={columns(map)} rows={map.regions.filter((row) => isShown(row.value, map.legend))} keyOf={(row) => row.code} isChosen={(row) => row.name === province()} provinceOf={(row) => row.name} />}
         </Panel>
       </div>
