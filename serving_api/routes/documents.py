@@ -40,6 +40,9 @@ MARKDOWN = "text/markdown"
 LINK = re.compile(r"\[([^]]+)\]\([^)]*\)")
 PageInPath = Annotated[str, PathParameter(description="name of the file", examples=["README.md"])]
 FolderInPath = Annotated[str, PathParameter(description="folder below docs/", examples=["how-to"])]
+PageOfFolderInPath = Annotated[
+    str, PathParameter(description="name of the file", examples=["use-the-web-page.md"])
+]
 KEPT = "public, max-age=300"
 
 router = Router(tags=["documentation"])
@@ -115,7 +118,7 @@ def get_document(page: PageInPath, request: Request) -> Response:
     responses=described(MARKDOWN, "# Use the web page\n"),
     summary="A page of a folder of the documentation as Markdown",
 )
-def get_document_of_folder(folder: FolderInPath, page: PageInPath, request: Request) -> Response:
+def get_document_of_folder(folder: FolderInPath, page: PageOfFolderInPath, request: Request) -> Response:
     """Such as how-to/use-the-web-page.md."""
     return document(f"{folder}/{page}", request)
 

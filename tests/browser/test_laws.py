@@ -61,7 +61,7 @@ def test_every_panel_waits_fails_recovers_and_grows_stale(page: Page, path: str)
 
     def are_gone_after_retry() -> bool:
         page.evaluate("document.querySelectorAll('.fault button').forEach((retry) => retry.click())")
-        return alerts.count() == 0
+        return alerts.count() == 0 and panels.locator(".skeleton").count() == 0
 
     eventually(are_gone_after_retry)  # the first check of a ledger says that it is not ready
     assert page.locator(".card").count() >= PANELS[path]
