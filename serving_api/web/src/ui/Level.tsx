@@ -8,7 +8,7 @@ const SIGNS: Record<string, string> = { naik: "▲", waspada: "◆", siaga: "⬟
 export const LEVELS = ["kritis", "siaga", "waspada", "naik", "normal"];
 
 /** The sign alone, next to a text that names the level. */
-export const LevelSign = ({ level }: { level: string | null }) => <i aria-hidden="true" class={`sign ${level ?? ""}`}>{SIGNS[level ?? ""] ?? ""}</i>;
+export const LevelSign = ({ level }: { level: string | null }) => <i aria-hidden="true" class={`level-sign ${level ?? ""}`}>{SIGNS[level ?? ""] ?? ""}</i>;
 
 export function Level({ level }: { level: string | null }) {
   const key = `level_${level}`;
