@@ -226,7 +226,7 @@ def test_sheet_arrives_as_one_mail_in_the_language_of_the_person(
         mail = Mail(url, "lumbung@example.id", [], 60.0)
         mail.name = PERSONAL["email"]
         sender = Sender(deliveries, [mail], [], settings().alerts, lambda: at, news.sender.site)
-        for _ in range(2):  # the second worker begins anew
+        for _ in range(2):  # the second worker begins without what the first knew
             await PersonalNews(database, sender, {"email": mail}).look(at)
             sender.start(at)
             await sender.finish()
