@@ -85,17 +85,22 @@ def summary(
 
 
 def with_sentences(counted: Summary, language: Language) -> Summary:
-    """The counts with the sentence of each rule, in which values are left out."""
-    texts = {
-        rule.name: (language == "id" and rule.message_id) or rule.message
-        for rule in kinds()[counted["kind"]].rules
-    }
-    return counted | {
-        "items": [row | {"sentence": without_values(texts[row["rule"]])} for row in counted["items"]]
+    """The counts with the sentence of each rule."""
+    sentences = sentences_of(counted["kind"], language)
+    return counted | {"items": [row | {"sentence": sentences[row["rule"]]} for row in counted["items"]]}
+
+
+def sentences_of(kind: str, language: Language) -> dict[str, str]:
+    """Rule of a kind -> what a violation is: its message, with an ellipsis for each value of an event."""
+    limits = settings().rule_values()
+    return {
+        rule.name: PLACEHOLDER.sub(
+            "…", Template((language == "id" and rule.message_id) or rule.message).safe_substitute(limits)
+        )
+        for rule in kinds()[kind].rules
     }
 
 
-def without_values(message: str) -> str:
-    """The message of a rule, with the limits of the settings and an ellipsis for each value of an event."""
-    limits = Template(message).safe_substitute(settings().rule_values())
-    return PLACEHOLDER.sub("…", limits)
+def all_sentences(language: Language) -> dict[str, str]:
+    """Rule of any kind -> what a violation is. Kinds share the message of a rule of one name, or nearly."""
+    return {rule: text for kind in kinds() for rule, text in sentences_of(kind, language).items()}

@@ -55,7 +55,7 @@ def get_overview(
     key = ("overview", query.day)
     read = figures.snapshots[0].cached(key, lambda: read_overview(figures, query.day))
     alerts = snapshots["gold.alerts"]
-    levels = read_alerts(alerts, query.day)
+    levels = alerts.cached(("levels", query.day), lambda: read_alerts(alerts, query.day))
     items = [with_level(row, levels.get(row["commodity"], [])) for row in read["items"]]
     counted, per_kind = balance.read()
     totals = total_of(per_kind)

@@ -31,6 +31,7 @@ from serving_api.reads.review.quarantine import (
     rows_by_id,
 )
 from serving_api.reads.review.reviews import ReviewIndex, ReviewReader, key_of, state_of
+from serving_api.reads.rule_summary import all_sentences
 from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.quarantine import QuarantineItem, QuarantineSummary
 from serving_api.writes.decisions import Decisions
@@ -124,7 +125,10 @@ def get_quarantine_summary(
     snapshot = snapshots["silver.quarantine"]
     key = ("summary", reviewed.version, caller.regions if is_own else ())
     item = snapshot.cached(key, lambda: read_summary(snapshots, index, is_own))
-    return responses.personal([snapshot, reviewed], item, rule_set=current_rule_set())
+    sentences = all_sentences(responses.language)
+    by_rule = [row | {"sentence": sentences.get(row["rule"], row["rule"])} for row in item["by_rule"]]
+    summary = item | {"by_rule": by_rule}  # the item is cached
+    return responses.personal([snapshot, reviewed], summary, rule_set=current_rule_set())
 
 
 @router.get(

@@ -81,6 +81,7 @@ class OpenByRule(BaseModel):
     """Open rows that violate a rule."""
 
     rule: str
+    sentence: str = Field(description="what a violation is, in the language of the request")
     open: int = Field(ge=1)
     oldest: datetime = Field(description="when the oldest of them was quarantined")
 

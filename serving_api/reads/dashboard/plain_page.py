@@ -128,7 +128,7 @@ def plain_page(snapshots: Snapshots, path: str, commodity: str, language: Langua
     words = words_of(language)
     if path == "/":
         alerts = snapshots["gold.alerts"]
-        levels = read_alerts(alerts, None)
+        levels = alerts.cached(("levels", None), lambda: read_alerts(alerts, None))
         items = [with_level(item, levels.get(item["commodity"], [])) for item in read["items"]]
         page = all_commodities(sorted(items, key=by_gravity), words)
         return replace(page, html=gravest_alerts(alerts, words) + page.html)

@@ -291,6 +291,7 @@ def test_quarantine_summary_counts_open_rows(lake: tuple[Api, pa.Table]) -> None
         "price_positive": 8,
         "temperature_range": 1,
     }
+    assert all(rule["sentence"] not in ("", rule["rule"]) for rule in body["by_rule"])
     assert body["by_market"] == [{"market_id": "PASAR-001", "market_name": "Pasar Caringin", "open": 8}]
     assert sum(day["arrived"] for day in body["by_day"]) == len(QUARANTINE)
 

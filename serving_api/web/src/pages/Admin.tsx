@@ -11,7 +11,7 @@ import { param, setParams } from "../router.ts";
 import { column, derivedColumn, type Column } from "../ui/DataTable.tsx";
 import { ProblemText } from "../ui/Panel.tsx";
 import { TablePanel } from "../ui/TablePanel.tsx";
-import { DateField, Select, SelectField, useSupported } from "../ui/controls.tsx";
+import { DateField, DialogButtons, Select, SelectField, useSupported } from "../ui/controls.tsx";
 import { Several } from "./Notified.tsx";
 import { shifted } from "./week.ts";
 
@@ -46,14 +46,7 @@ function RightsDialog({ user, done, close }: { user: User; done: (changed: Chang
         </label>
         <p class="note">{t("account_change_text")}</p>
         {problem && <ProblemText problem={problem} />}
-        <div class="buttons">
-          <button class="solid" disabled={waits}>
-            {t("save")}
-          </button>
-          <button type="button" class="ghost" onClick={() => dialog.current?.close()}>
-            {t("cancel")}
-          </button>
-        </div>
+        <DialogButtons text={t("save")} waits={waits} cancel={() => dialog.current?.close()} />
       </form>
     </dialog>
   );

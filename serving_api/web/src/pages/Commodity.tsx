@@ -76,7 +76,7 @@ function MapAndTable() {
 const QUALITY_SQL = "select rule, sum(evaluated) as evaluated, sum(violated) as violated from gold.quality_hourly where kind = 'price' group by rule order by violated desc";
 const QUALITY_MS = 60_000;
 const QUALITY: Column<RuleCount>[] = [
-  derivedColumn("rule", "rule", (row) => row.rule, (row) => ruleName(row.rule)),
+  derivedColumn("rule", "rule", (row) => row.rule, (row) => ruleName(row.rule, "–")),
   column("sentence", "rule_sentence", (sentence) => <span class="wrapped">{sentence}</span>),
   column("severity", "rule_severity", (severity) => t(`rule_${severity}`)),
   column("violated", "violated", whole),

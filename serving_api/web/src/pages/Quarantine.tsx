@@ -42,7 +42,7 @@ function Why() {
     <Panel title={t("why_held")} feed={feed} class="why" needs="operator" isEmpty={(body) => body.open === 0} empty={t("queue_empty")}>
       {(body) => (
         <>
-          <ul class="filters">{body.by_rule.map((entry) => choice("aturan", entry.rule, ruleName(entry.rule), entry.open, age(entry.oldest)))}</ul>
+          <ul class="filters">{body.by_rule.map((entry) => choice("aturan", entry.rule, ruleName(entry.rule, entry.sentence), entry.open, age(entry.oldest)))}</ul>
           <h3>{t("markets")}</h3>
           <ul class="filters">{body.by_market.slice(0, 8).map((entry) => choice("pasar", entry.market_id, entry.market_name ?? entry.market_id, entry.open, ""))}</ul>
           {body.median_hours !== null && <p class="note">{t("queue_median", { time: duration(body.median_hours * 3600) })}</p>}

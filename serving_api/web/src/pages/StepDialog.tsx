@@ -6,6 +6,7 @@ import { sendJson } from "../data/session.ts";
 import type { Device, IssuedClaim } from "../data/types.ts";
 import { t } from "../i18n/index.ts";
 import { ProblemText } from "../ui/Panel.tsx";
+import { DialogButtons } from "../ui/controls.tsx";
 
 export type Step = "approve" | "rotate" | "revoke";
 const LEAST_REASON = 5;
@@ -39,14 +40,7 @@ export function StepDialog({ device, step, done, close }: StepProps) {
           <textarea name="reason" minLength={LEAST_REASON} maxLength={MOST_REASON} rows={2} required />
         </label>
         {problem && <ProblemText problem={problem} />}
-        <div class="buttons">
-          <button class="solid" disabled={waits}>
-            {t(`step_${step}`)}
-          </button>
-          <button type="button" class="ghost" onClick={() => dialog.current?.close()}>
-            {t("cancel")}
-          </button>
-        </div>
+        <DialogButtons text={t(`step_${step}`)} waits={waits} cancel={() => dialog.current?.close()} />
       </form>
     </dialog>
   );

@@ -71,6 +71,20 @@ export function SelectField({ name, label, options, chosen }: FieldProps) {
   );
 }
 
+/** What ends the form of a dialog: sending it, or leaving it. */
+export function DialogButtons({ text, waits, cancel }: { text: string; waits: boolean; cancel: () => void }) {
+  return (
+    <div class="buttons">
+      <button class="solid" disabled={waits}>
+        {text}
+      </button>
+      <button type="button" class="ghost" onClick={cancel}>
+        {t("cancel")}
+      </button>
+    </div>
+  );
+}
+
 /** Commodities and provinces as options. */
 export const commodityOptions = (supported: Supported | null) => (supported?.commodities ?? []).map((entry): [string, string] => [entry.commodity, entry.name]);
 export const provinceOptions = (supported: Supported | null) => (supported?.regions ?? []).map((region): [string, string] => [region.name, region.name]);

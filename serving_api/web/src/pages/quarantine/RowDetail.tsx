@@ -102,7 +102,7 @@ function Facts({ item, children }: { item: QuarantineItem; children: ComponentCh
         {item.reasons.map((reason) => (
           <li key={reason.rule} class={reason.severity}>
             {reason.severity === "warn" && <span class="dim">{t("warning")} </span>}
-            <b>{ruleName(reason.rule)}</b> {reason.message !== reason.rule && messageOf(reason)}
+            <b>{ruleName(reason.rule, "")}</b> {reason.message !== reason.rule && messageOf(reason)}
           </li>
         ))}
       </ul>

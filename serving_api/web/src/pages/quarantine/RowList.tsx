@@ -4,7 +4,7 @@ import { whole } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
 import { windowOf } from "./queue.ts";
 import type { QuarantineRow } from "../../data/types.ts";
-import { changeOf, placeOf, ruleName, titleOf, valueOf } from "./words.ts";
+import { changeOf, placeOf, messageOf, ruleName, titleOf, valueOf } from "./words.ts";
 
 const ROW_PX = 64;
 const LOAD_AHEAD = 20;
@@ -75,7 +75,7 @@ export function RowList({ rows, at, marked, choose, mark, loadMore }: Props) {
               </b>
               <span class="num">{valueOf(row)}</span>
               <small>{placeOf(row)}</small>
-              <small class="num">{changeOf(row) || ruleName(row.reasons[0].rule)}</small>
+              <small class="num">{changeOf(row) || ruleName(row.reasons[0].rule, messageOf(row.reasons[0]))}</small>
             </div>
           );
         })}

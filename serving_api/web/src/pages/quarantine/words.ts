@@ -3,7 +3,8 @@ import { change, day, figure, rupiah, whole } from "../../i18n/format.ts";
 import { t, textOr } from "../../i18n/index.ts";
 import type { Evidence, QuarantineItem, QuarantineRow, Reason } from "../../data/types.ts";
 
-export const ruleName = (rule: string): string => textOr(`rule_${rule}`, rule);
+/** The name of a rule; of one without a name what it reports. */
+export const ruleName = (rule: string, otherwise = rule): string => textOr(`rule_${rule}`, otherwise);
 export const statisticName = (name: string): string => textOr(`statistic_${name}`, name);
 export const kindName = (kind: string): string => textOr(`kind_${kind}`, kind);
 
