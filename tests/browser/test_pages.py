@@ -187,7 +187,9 @@ def test_unknown_page_has_a_search(page: Page) -> None:
 
 def test_zoomed_span_of_the_chart_is_in_the_address(page: Page) -> None:
     page.goto(f"{CHILLI}&rentang=90")
+    page.wait_for_load_state("networkidle")  # each answer draws the chart again
     plot = page.locator(".canvas .u-over")
+    expect(plot).to_be_visible()
     box = plot.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 50)
