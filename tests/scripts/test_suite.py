@@ -89,6 +89,17 @@ def test_crash_of_a_worker_fails_at_once(tmp_path: Path, options: list[str]) -> 
     assert judged(options, workers=2).fault == "pytest ended with exit code 1"
 
 
+def test_crash_is_shown_with_the_line_that_caused_it(
+    tmp_path: Path, options: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    text = "import faulthandler\n\ndef test_crashes():\n    faulthandler._sigsegv()\n"
+    write(tmp_path, "test_crash.py", text)
+    judged(options, workers=1)
+    summary = capfd.readouterr().out.partition("= FAILURES =")[2]
+    assert "Fatal Python error: Segmentation fault" in summary
+    assert f'"{tmp_path}/test_crash.py", line 4 in test_crashes' in summary
+
+
 def test_failure_is_not_judged_again_when_that_is_switched_off(tmp_path: Path, options: list[str]) -> None:
     write(tmp_path, "test_once.py", FAILS_ONCE)
     assert judged(options, workers=0, again=False).fault == "1 tests failed"

@@ -1,5 +1,6 @@
 """The API under test: in this process behind a test client, or as a process of its own."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -29,7 +30,11 @@ LOOPBACK = "127.0.0.1"
 
 
 class Environment:
-    """The variables and settings of one home, in effect while it is entered; threads may enter together."""
+    """The variables and settings of one home, in effect while it is entered; threads may enter together.
+
+    In effect for Python: delta-rs reads the variables of C in other threads, and a change meanwhile may move
+    them, which ends the process with SIGSEGV.
+    """
 
     def __init__(self, stack: Stack) -> None:
         self._variables = {key: value for key, value in stack.env.items() if key.isupper()}
@@ -54,8 +59,7 @@ class Environment:
 
     def _enter(self) -> None:
         self._patch = pytest.MonkeyPatch()
-        for name, value in self._variables.items():
-            self._patch.setenv(name, value)
+        self._patch.setattr(os, "environ", {**os.environ, **self._variables})
         settings.cache_clear()
         if self._settings is not None:  # reading them again would take 70 ms a request
             self._patch.setattr("conf.settings.Settings", lambda: self._settings)

@@ -1,7 +1,9 @@
 """Plugin of pytest: what a run was made of, as a summary for people and as a file for `./run.sh test`."""
 
+import faulthandler
 import json
 import os
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ import pytest
 
 FIXTURES_SHOWN = 12
 SHOWN_FROM_SECONDS = 3  # files that take less are left out of the summary
+TRACE_LINES = 60  # of a crash: its own thread comes early
 
 
 class RunReport:
@@ -60,8 +63,10 @@ class RunReport:
         self.cpu_seconds.update(output.get("cpu_seconds", {}))
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_handlecrashitem(self, crashitem: str) -> None:
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
         self.crashed.append(crashitem)
+        worker: Any = report.node  # type: ignore[attr-defined]
+        report.longrepr = f"{report.longrepr}\n{trace_of_crash(worker.workerinput)}"
 
     def _name(self, nodeid: str) -> str:
         """The name without the group that xdist adds for its workers."""
@@ -121,10 +126,32 @@ class RunReport:
             Path(self.file).write_text(json.dumps(outcomes), encoding="utf-8")
 
 
+def trace_file(worker_input: dict[str, Any]) -> Path:
+    """Where a worker writes its threads when a signal as SIGSEGV ends it."""
+    return Path(tempfile.gettempdir(), f"trace-{worker_input['testrunuid']}-{worker_input['workerid']}.txt")
+
+
+def trace_of_crash(worker_input: dict[str, Any]) -> str:
+    """What a worker that crashed was doing, its own threads of Python."""
+    file = trace_file(worker_input)
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    file.unlink(missing_ok=True)
+    return "\n".join(lines[:TRACE_LINES]) or "without a trace: it was killed, or called exit"
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("lumbung").addoption("--report", metavar="FILE", help="write the outcomes as JSON")
 
 
+@pytest.hookimpl(
+    trylast=True
+)  # after pytest's own plugin, which would write among the lines of other workers
 def pytest_configure(config: pytest.Config) -> None:
-    is_worker = hasattr(config, "workerinput")
-    config.pluginmanager.register(RunReport(None if is_worker else config.option.report), "run report")
+    worker_input = getattr(config, "workerinput", None)
+    config.pluginmanager.register(
+        RunReport(config.option.report if worker_input is None else None), "run report"
+    )
+    if worker_input is not None:
+        trace = trace_file(worker_input).open("w", encoding="utf-8")
+        faulthandler.enable(trace)
+        config.add_cleanup(lambda: (faulthandler.disable(), trace.close(), Path(trace.name).unlink()))
