@@ -84,6 +84,7 @@ def start_daemon() -> None:
         STACK_SOCKET=str(socket_file()),
         LUMBUNG_HOME=str(here.home),
         PYTHONUNBUFFERED="1",
+        PYTHONFAULTHANDLER="1",  # a crash outside Python leaves its threads in the log of the process
         ARROW_DEFAULT_MEMORY_POOL="system",  # its freed memory can be given back: lakehouse/io/memory.py
     )
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(SUPERVISOR_FILE)]

@@ -9,8 +9,17 @@ import pytest
 
 from scripts.stack.throwaway import Stack
 
+CRASHED = "Fatal Python error"
 # Files are complete when they appear.
 KNOBS = {"LUMBUNG_LANDING__SETTLE_SECONDS": "0.3"}
+
+
+def traces_of_crashes(home: Path) -> str:
+    """What processes of a stack wrote when they crashed outside Python; empty when none did."""
+    logs = {file.name: file.read_text(errors="replace") for file in (home / "log").glob("*.log")}
+    return "\n".join(
+        f"{name}: {text[text.index(CRASHED) :]}" for name, text in logs.items() if CRASHED in text
+    )
 
 
 @pytest.fixture(scope="session")
@@ -29,4 +38,6 @@ def stack(pytestconfig: pytest.Config) -> Iterator[Stack]:
         yield running
     finally:
         running.stop()
+        crashed = traces_of_crashes(running.home)
         shutil.rmtree(running.home.parent)
+        assert not crashed, crashed
