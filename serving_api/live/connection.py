@@ -21,9 +21,9 @@ from serving_api.live.hub import (
     NO_FILTER,
     OWN_ROWS,
     PACE_SECONDS,
+    REPLACED,
     RESUME_SECONDS,
     ROWS_PER_FRAME,
-    TIMED,
     Changes,
     Filter,
     Hub,
@@ -300,7 +300,7 @@ class Connection:
         if channel == "prices":
             if not await self._send_prices(known, self._hub.prices_since(known.version, known.chosen)):
                 return False
-        elif channel in TIMED:
+        elif channel in REPLACED:
             await self._send_rows(channel, channel, known, self._hub.newest_since(channel, known.version))
         elif channel in MESSAGE_TYPES:
             owner = self.caller.subject if self.caller and channel in OWN_ROWS else None

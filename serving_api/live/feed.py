@@ -1,4 +1,4 @@
-"""New versions of the served tables -> the hub: prices that changed, alerts that changed."""
+"""New versions of the served tables -> the hub: prices and alerts that changed, versions of what follows."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.alerts.lifecycle import OPEN_STATES
+from lakehouse.contracts.contract import contracts
 from serving_api.live.alert_items import alert_item, operator_alert_item
 from serving_api.live.hub import Hub
 from serving_api.reads.live_prices import RETAIL, newest_by_market
@@ -21,6 +22,7 @@ ALERTS = "gold.alerts"
 SENT = ("market_id", "commodity", "price_idr", "unit", "event_time")
 CHANGING = ("alert_id", "state", "tier", "stale", "level", "message")
 ACTED = ("acknowledged_by", "note")
+FOLLOWING = ("background", "training")  # tables that are computed from others after a price has come
 NOT_PUBLISHED = ("pending", "self_corrected")  # nobody is notified of them
 
 
@@ -32,6 +34,7 @@ class Feed:
         self._loop = loop
         self.snapshots: Snapshots  # set before they are followed
         self._known_prices: pa.Array | None = None  # event ids of the last version
+        self._versions: dict[str, int] = {}
         self._alerts = {
             "alerts": ChangedAlerts(CHANGING, NOT_PUBLISHED),
             "operator_alerts": ChangedAlerts((*CHANGING, *ACTED), ()),
@@ -39,7 +42,20 @@ class Feed:
 
     def followers(self) -> dict[str, Callable[[Snapshot], None]]:
         """Table -> what to do with a new snapshot of it."""
-        return {PRICES: self.take_prices, ALERTS: self.take_alerts}
+        followers: dict[str, Callable[[Snapshot], None]] = {
+            name: self.take_version
+            for name, contract in contracts().items()
+            if contract.served and contract.refreshed in FOLLOWING
+        }
+        return followers | {PRICES: self.take_prices, ALERTS: self.take_alerts}
+
+    def take_version(self, snapshot: Snapshot) -> None:
+        """Publish the versions of the tables that follow others, for clients that show them."""
+        self._in_loop(self._publish_version, snapshot.table, snapshot.version)
+
+    def _publish_version(self, table: str, version: int) -> None:
+        self._versions[table] = version
+        self._hub.publish_newest("tables", orjson.dumps(self._versions))
 
     def take_prices(self, snapshot: Snapshot) -> None:
         """Publish the retail prices that are new in this version; those of the first one are no news."""

@@ -22,7 +22,8 @@ PACE_SECONDS = 0.1  # a client is woken ten times a second at most
 FRAMES_PER_SECOND = 5000.0  # of all clients together: half of a core
 ROWS_PER_FRAME = 200
 RESUME_SECONDS = 300
-TIMED = ("dashboard", "market_prices")  # channels with one newest message, which replaces the one before
+TIMED = ("dashboard", "market_prices")
+REPLACED = (*TIMED, "tables")  # channels with one newest message, which replaces the one before
 PUBLIC_ROWS = ("signals", "house_trades")
 OWN_ROWS = ("account", "trades", "notifications")  # a message goes to the person that it is about
 TRADING = (*TIMED, *PUBLIC_ROWS, "trades")  # channels that are fed from the tables of paper trading
@@ -164,12 +165,12 @@ class Hub:
         self._logs[channel].append(entry, **change)
 
     def publish_newest(self, channel: str, encoded: bytes) -> None:
-        """The newest message of a timed channel."""
+        """The newest message of a channel whose messages are replaced."""
         self.version += 1
         self._newest[channel] = (self.version, encoded)
 
     def newest_since(self, channel: str, version: int) -> Changes:
-        """The newest message of a timed channel, if it is newer than a version."""
+        """The newest message of such a channel, if it is newer than a version."""
         newest = self._newest.get(channel)
         return [newest] if newest and newest[0] > version else []
 

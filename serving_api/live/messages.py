@@ -16,6 +16,7 @@ ChannelName = Literal[
     "account",
     "dashboard",
     "market_prices",
+    "tables",
     "signals",
     "house_trades",
     "trades",

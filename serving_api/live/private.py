@@ -15,9 +15,9 @@ from serving_api.http.auth import Authenticator
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem
 from serving_api.http.tickets import Tickets
-from serving_api.live.hub import PUBLIC_ROWS, RESUME_SECONDS, TIMED, Hub
+from serving_api.live.hub import PUBLIC_ROWS, REPLACED, RESUME_SECONDS, Hub
 
-PUBLIC = ("prices", "alerts", *TIMED, *PUBLIC_ROWS)
+PUBLIC = ("prices", "alerts", *REPLACED, *PUBLIC_ROWS)
 OF_OPERATORS = ("operator_alerts", "quarantine")  # of the provinces that the account may see
 SENT = ("actor", "action", "object", "outcome")
 RECENT = timedelta(seconds=30)  # a notification is stored a little later than the time that it bears

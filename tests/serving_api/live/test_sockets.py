@@ -26,7 +26,7 @@ from tests.support.waiting import eventually
 
 SECONDS = 60
 PATHS = ("/ws/prices", "/api/alerts/ws", "/ws")
-PUBLIC = ["prices", "alerts", "dashboard", "market_prices", "signals", "house_trades"]
+PUBLIC = ["prices", "alerts", "dashboard", "market_prices", "tables", "signals", "house_trades"]
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +219,17 @@ def test_resumed_client_gets_what_it_missed_once(running: ApiProcess):
         send(client, type="resume", channel="prices", last_seq=last, session=session)
         assert received(client, "price_update")["data"]["price_idr"] == 2_000.0
         assert "price_update" not in types_of_news(client)
+
+
+def test_new_version_of_a_table_that_follows_others_is_pushed(running: ApiProcess):
+    with opened(running) as client:
+        send(client, type="subscribe", channel="tables")
+        settled(client)
+        versions = []
+        for _ in range(2):
+            write(running.stack.lake_root, "gold.indicators", [])
+            versions.append(received(client, "tables")["data"]["gold.indicators"])
+        assert versions[0] < versions[1]
 
 
 def test_unknown_session_is_reset_and_gets_everything(running: ApiProcess):

@@ -41,10 +41,9 @@ export const POLL_MS = 5_000;
 const MOST_ROWS = 1000;
 /** After its message, an alert is in the table: at once, or seconds later when a person has raised it. */
 const READ_ALERTS_AFTER_MS = [0, 2_000, 10_000];
-/** What follows from prices is read again so often while they come, and for so long after the last. */
-const READ_FOLLOWING_MS = 5_000;
-const FOLLOWS_FOR_MS = 15_000;
+/** What follows from prices, and the table that changes with it, seconds after a price. */
 const FOLLOWING = ["/api/v1/overview", "/api/v1/series/daily", "/api/v1/map/prices"];
+const FOLLOWING_TABLE = "gold.indicators";
 const TABLE = "gold.live_prices";
 const LIVE = "/api/public/commodity/price/live";
 const ALERTS = "/api/public/alerts/live";
@@ -64,13 +63,11 @@ let retry = 0;
 let polling = 0;
 let version: number | null = null;
 let alertReads: number[] = [];
-let following = 0;
-let followedUntil = 0;
+let followed: number | null = null;
 
 /** Sentence, tiles, chart and map move together, when what they show is in the tables. */
 function readFollowing(): void {
   if (!document.hidden) FOLLOWING.forEach(refreshShown); // a hidden page reads when it is shown again
-  following = Date.now() < followedUntil ? window.setTimeout(readFollowing, READ_FOLLOWING_MS) : 0;
 }
 
 /** Figures change at most four times a second: nobody reads faster. */
@@ -84,8 +81,6 @@ function arrive(rows: readonly Tick[]): void {
   for (const row of rows) waiting.set(keyOf(row), { ...row, arrived });
   if (!rows.length) return;
   if (!settling) settling = window.setTimeout(settle, SETTLE_MS);
-  followedUntil = arrived + FOLLOWS_FOR_MS;
-  if (!following) following = window.setTimeout(readFollowing, READ_FOLLOWING_MS / 5);
 }
 /** Read the alerts that are shown, now and when what was done reaches the table. */
 export function readAlerts(): void {
@@ -103,15 +98,20 @@ function take(socket: WebSocket, message: Message): void {
     stopPolling();
     send({ type: "subscribe", channel: "prices", batch: true });
     send({ type: "subscribe", channel: "alerts" });
+    send({ type: "subscribe", channel: "tables" });
     if (session) send({ type: "resume", channel: "prices", session, last_seq: seq });
     // What was read before the subscription may be older than it.
-    for (const shown of session ? [ALERTS] : [ALERTS, LIVE]) refreshShown(shown);
+    for (const shown of session ? [ALERTS, ...FOLLOWING] : [ALERTS, LIVE]) refreshShown(shown);
     session = (message.data as { session: string }).session;
     seq = 0;
   } else if (message.type === "reset") {
     refreshShown("");
   } else if (message.type === "alert") {
     readAlerts();
+  } else if (message.type === "tables") {
+    const version = (message.data as Record<string, number>)[FOLLOWING_TABLE] ?? null;
+    if (version !== followed) readFollowing();
+    followed = version;
   } else if (message.channel === "prices") {
     if (message.seq <= seq) return; // overtaken by a newer one, whose gap has been read again
     if (message.seq > seq + 1) refreshShown("");
@@ -163,6 +163,7 @@ async function poll(): Promise<void> {
     if (isNew || page.next_cursor) refreshShown("");
     arrive(page.items);
     refreshShown(ALERTS);
+    readFollowing();
     confirm("polled");
   } catch {
     if (turn === polling) link.value = { ...link.value, state: "lost" };
