@@ -89,12 +89,13 @@ def read_forecasts(snapshot: Snapshot) -> ServedForecasts:
 
 def issues_of(rows: pa.Table) -> dict[tuple[str, str], tuple[ForecastIssue, ...]]:
     """The newest issue of every series, of rows sorted by series, then issue, newest first."""
-    issues = rows.group_by([*SERIES, "issued_at"], use_threads=False)  # in the order of the rows
+    # Groups come in the order of the rows, unless their hashes collide: each names its first row.
+    numbered = rows.append_column("row", pa.array(range(rows.num_rows), pa.int64()))
+    issues = numbered.group_by([*SERIES, "issued_at"], use_threads=False)
+    heads = issues.aggregate([("champion", "first"), ("row", "min"), ("row", "count")]).sort_by("row_min")
     by_series: dict[tuple[str, str], dict[str, ForecastIssue]] = {}
-    start = 0
-    for head in issues.aggregate([("champion", "first"), ("horizon_days", "count")]).to_pylist():
-        days = head["horizon_days_count"]
+    for head in heads.to_pylist():
+        start, days = head["row_min"], head["row_count"]
         issue = ForecastIssue(head["model"], head["issued_at"], bool(head["champion_first"]), start, days)
         by_series.setdefault((head["commodity"], head["region_code"]), {}).setdefault(issue.model, issue)
-        start += days
     return {series: tuple(of_model.values()) for series, of_model in by_series.items()}

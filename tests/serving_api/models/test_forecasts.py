@@ -1,7 +1,7 @@
 """Forecasts are those of the tables; a missing forecast is reported with its reason."""
 
 import shutil
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from conf.runtime.status_files import write_status
 from lakehouse.io.process_status import TRAINING_FAULTS, status_file
 from scripts.bench.api_lake import write
 from serving_api.http import metrics
-from serving_api.reads.forecasts import ForecastIssue, ServedForecasts
+from serving_api.reads.forecasts import ForecastIssue, ServedForecasts, issues_of
 from serving_api.reads.names import forecast_commodity
 from tests.serving_api.models.conftest import start_api
 from tests.support.api import Api
@@ -355,3 +355,21 @@ def test_group_with_a_series_of_its_own_is_forecast_itself() -> None:
     assert forecast_commodity("Cabai Merah", served, "32") == "cabai-merah"
     assert forecast_commodity("Cabai Merah", served, "31") == "cabai-merah-keriting"
     assert forecast_commodity("garam", served, "32") == "garam"
+
+
+def test_issues_are_read_from_their_own_rows_whatever_their_hashes_are() -> None:
+    """Arrow returns groups in another order where hashes collide, which they do for 3 times in 100."""
+    columns = ("commodity", "region_code", "model", "issued_at", "horizon_days", "champion")
+    for nth in range(300):
+        issued_at = datetime(2026, 11, 26, tzinfo=UTC) + timedelta(seconds=7 * nth)
+        rows = [
+            row
+            for commodity in ("bawang-merah", COMMODITY)
+            for model, days in (("ensemble", 10), ("lstm", 3), ("naive", 7))
+            for row in issue(model, commodity, days=days, issued_at=issued_at)
+        ]
+        table = pa.Table.from_pylist([{name: row[name] for name in columns} for row in rows])
+        served = ServedForecasts(table, issues_of(table))
+        for chosen in (each for issues in served.issues.values() for each in issues):
+            read = served.days(chosen)
+            assert len(read) == chosen.days and {row["model"] for row in read} == {chosen.model}
