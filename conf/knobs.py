@@ -176,6 +176,7 @@ class RetailKnobs(BaseModel):
     price_max: float
     rating_min: float
     rating_max: float
+    supply_alert_days: float = Field(gt=0)
 
 
 class SupplyKnobs(BaseModel):

@@ -62,8 +62,9 @@ def run_sql(
 
 
 def sql_of(contract: Contract) -> str:
-    """The contract's `sql` with the knobs of `lake` and `supply` in place of `${…}`."""
-    knobs = settings().lake.model_dump() | settings().supply.model_dump()
+    """The contract's `sql` with the knobs of `lake`, `supply` and `retail` in place of `${…}`."""
+    known = settings()
+    knobs = known.lake.model_dump() | known.supply.model_dump() | known.retail.model_dump()
     return Template(contract.sql or "").safe_substitute(knobs)
 
 

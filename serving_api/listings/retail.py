@@ -1,10 +1,17 @@
-"""Lists of a shop: revenue day by day, and its best products."""
+"""Lists of a shop: revenue by day and period, products, stock, promotions, how units follow prices."""
 
 from collections.abc import Callable
 
 import pyarrow.compute as pc
 
-from serving_api.listings.listing import Filter, Listing, ListRequest, Row, listing_router
+from serving_api.listings.listing import (
+    Filter,
+    Listing,
+    ListRequest,
+    Row,
+    equal,
+    listing_router,
+)
 from serving_api.reads.retail.categories import is_simulated, listed_category, shop_of
 from serving_api.schemas.envelope import Name
 from serving_api.schemas.retail.analytics import ShopName
@@ -48,6 +55,72 @@ REVENUE_DAYS = Listing(
     order="market_date desc, category",
     demo=of_shop,
 )
+REVENUE_PERIODS = Listing(
+    table="gold.revenue_periods",
+    path="/api/v1/retail/revenue-periods",
+    name="list_revenue_periods",
+    item="RevenuePeriod",
+    summary="Revenue of a shop against the period before",
+    description="Each category in the newest 7 and 28 days of the shop, most revenue first.",
+    columns="""category, days, market_date, revenue, revenue_before, units, units_before, average_net_price,
+    average_net_price_before""",
+    others=(REVENUE,),
+    filters=(*BY_CATEGORY, equal("days", "7 or 28; both without it")),
+    condition=lambda request: pc.field("shop") == shop(request),
+    order="days, revenue desc, category",
+    demo=of_shop,
+)
+PRODUCT_SUPPLY = Listing(
+    table="gold.product_supply",
+    path="/api/v1/retail/product-supply",
+    name="list_product_supply",
+    item="ProductSupply",
+    summary="How long the stock of products lasts",
+    description="The 100 of each category that last shortest, those first that are to be ordered first.",
+    columns="""product_id, product_name, category, stock_quantity, units_a_day, basis, days_of_supply,
+    order_first, sell_through_pct, days_in_stock, days_sold_out""",
+    others=(REVENUE,),
+    filters=(
+        *BY_CATEGORY,
+        equal("order_first", "whether the stock lasts less than retail.supply_alert_days"),
+    ),
+    condition=lambda request: pc.field("shop") == shop(request),
+    order="rank",
+    demo=of_shop,
+)
+PROMOTIONS = Listing(
+    table="gold.promotions",
+    path="/api/v1/retail/promotions",
+    name="list_promotions",
+    item="Promotion",
+    summary="Promotions of a shop, and what they brought",
+    description="""Units a day before, during and after each promotion, newest first. A comparison over time,
+    not an experiment.""",
+    columns="""began_on, ended_on, product_id, product_name, category, days, discount_pct, price, units_before,
+    units_during, units_after, lift_units, break_even_lift, extra_units, extra_revenue, paid_off""",
+    others=(REVENUE,),
+    filters=(*BY_CATEGORY, equal("product_id", "the product; all of them without it")),
+    condition=lambda request: pc.field("shop") == shop(request),
+    order="began_on desc, product_id",
+    demo=of_shop,
+)
+ELASTICITY = Listing(
+    table="gold.price_elasticity",
+    path="/api/v1/retail/elasticity",
+    name="list_elasticity",
+    item="PriceElasticity",
+    summary="How units follow the price",
+    description="""By category and product, from the last training of the sales model. The product 0 is the
+    category as a whole.""",
+    columns="""product_id, product_name, category, elasticity, elasticity_low, elasticity_high,
+    naive_elasticity, verdict, reason, price_spread, days, units_a_day, price, price_low, price_high,
+    test_days, measured_at""",
+    others=(REVENUE,),
+    filters=(*BY_CATEGORY, equal("product_id", "the product; 0: categories as a whole; all without it")),
+    condition=lambda request: pc.field("shop") == shop(request),
+    order="category, product_id",
+    demo=of_shop,
+)
 TOP_PRODUCTS = Listing(
     table="gold.top_products",
     path="/api/v1/retail/top-products",
@@ -55,11 +128,14 @@ TOP_PRODUCTS = Listing(
     item="TopProduct",
     summary="Products with the most revenue",
     description="The 20 best of each category, most revenue first.",
-    columns="product_id, product_name, category, revenue, units_sold, price, discount_pct, rating",
+    columns="""product_id, product_name, category, revenue, units_sold, units_new, units_before, revenue_new,
+    revenue_before, price, discount_pct, rating""",
     others=(REVENUE,),
     filters=BY_CATEGORY,
     condition=lambda request: pc.field("shop") == shop(request),
     order="revenue desc, product_id",
     demo=of_shop,
 )
-router = listing_router("retail", REVENUE_DAYS, TOP_PRODUCTS)
+router = listing_router(
+    "retail", REVENUE_DAYS, REVENUE_PERIODS, TOP_PRODUCTS, PRODUCT_SUPPLY, PROMOTIONS, ELASTICITY
+)

@@ -1,6 +1,6 @@
 """Tables of shops by category, as items of a response."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -39,15 +39,16 @@ def is_simulated(revenue: Snapshot, shop: str) -> bool:
 
 
 def encoded_category(
-    snapshot: Snapshot, shop: str, given: str | None, read: Callable[[pa.Table], Item]
+    opened: Sequence[Snapshot], shop: str, given: str | None, read: Callable[[pa.Table], Item]
 ) -> bytes:
-    """What `read` makes of the rows of a category of the shop, as JSON: encoded once a version.
+    """What `read` makes of the rows of a category of the shop in the first table, as JSON.
 
-    Raises Problem 404 for an unknown category.
+    Encoded once a version of the tables. Raises Problem 404 for an unknown category.
     """
+    snapshot, *others = opened
     name = None if given is None else listed_category(snapshot, given)
     return snapshot.cached(
-        ("category", shop, name),
+        ("category", shop, name, *((other.identity, other.version) for other in others)),
         lambda: orjson.dumps(
             read(rows_of(snapshot, shop, name)) | {"shop": shop, "currency": currency_of(shop)}
         ),

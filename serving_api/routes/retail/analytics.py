@@ -1,6 +1,6 @@
 """Figures of a shop by category: revenue, discounts, price and rating, satisfaction of customers."""
 
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from typing import Annotated, Any
 
 import pyarrow as pa
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from serving_api.http.request_checks import require_acceptable
 from serving_api.http.router import Router, StrictRoute
 from serving_api.reads.responses import CurrentResponses, Responses
-from serving_api.reads.retail.categories import encoded_category, is_simulated, items_of, shop_of
+from serving_api.reads.retail.categories import encoded_category, is_simulated, items_of, rows_of, shop_of
 from serving_api.reads.snapshots import Snapshot
 from serving_api.schemas.problem import problems
 from serving_api.schemas.retail.analytics import (
@@ -29,11 +29,13 @@ from serving_api.schemas.retail.analytics import (
 Item = dict[str, Any]
 CategoryParameter = Annotated[CategoryQuery, Query()]
 REVENUE = "gold.revenue"  # it also lists the shops
+DISCOUNTS = "gold.discount_effect"
+LIFTS = "gold.discount_lift"
 # Name of the route -> table, items, and their order.
 FIGURES: dict[str, tuple[str, type[BaseModel], list[tuple[str, str]]]] = {
     "revenue": (REVENUE, CategoryRevenue, [("revenue", "descending"), ("category", "ascending")]),
     "discount": (
-        "gold.discount_effect",
+        DISCOUNTS,
         DiscountBand,
         [("category", "ascending"), ("average_discount_pct", "ascending")],
     ),
@@ -58,20 +60,28 @@ class RepeatedAnswer(StrictRoute):
 
         async def answer_request(request: Request) -> Response:
             responses = Responses(request)
-            snapshot = responses.snapshots[FIGURES[self.name][0]]
-            known = snapshot.cache.get(address_key(request, responses.snapshots[REVENUE]))
+            read = tables_of(self.name, responses)
+            known = read[0].cache.get(address_key(request, read, responses.snapshots[REVENUE]))
             if known is None:
                 return await compute(request)
             require_acceptable(request)
             item, shop, demo = known
-            return responses.item([snapshot], item, demo=demo, variant=shop)
+            return responses.item(read, item, demo=demo, variant=shop)
 
         return answer_request
 
 
-def address_key(request: Request, revenue: Snapshot) -> Hashable:
+def tables_of(figures: str, responses: Responses) -> list[Snapshot]:
+    """What the figures are read from, their own table first."""
+    table = FIGURES[figures][0]
+    names = (table, LIFTS) if table == DISCOUNTS else (table,)
+    return [responses.snapshots[name] for name in names]
+
+
+def address_key(request: Request, read: Sequence[Snapshot], revenue: Snapshot) -> Hashable:
     """What an answer depends on besides the version of its own table."""
-    return "address", request.scope["query_string"], revenue.identity, revenue.version
+    others = ((other.identity, other.version) for other in (*read[1:], revenue))
+    return "address", request.scope["query_string"], *others
 
 
 router = Router(prefix="/analytics", tags=["retail"], route_class=RepeatedAnswer)
@@ -121,16 +131,27 @@ async def customer_satisfaction(query: CategoryParameter, responses: CurrentResp
 def answer(figures: str, query: CategoryQuery, responses: Responses) -> Response:
     """The figures of the requested shop and category; those of revenue with their sum."""
     table, item_type, order = FIGURES[figures]
-    snapshot, revenue = responses.snapshots[table], responses.snapshots[REVENUE]
+    opened = tables_of(figures, responses)
+    revenue = responses.snapshots[REVENUE]
     shop = shop_of(revenue, query.shop)
 
     def read(rows: pa.Table) -> Item:
+        if table == DISCOUNTS:
+            rows = with_causal_lifts(rows, rows_of(opened[1], shop))
         if table != REVENUE:
             return {"items": items_of(rows.sort_by(order), item_type)}
         items = items_of(rows.filter(pc.field("newest")).sort_by(order), item_type)
         return {"total_revenue": sum(item["revenue"] for item in items), "items": items}
 
-    item = encoded_category(snapshot, shop, query.category, read)
+    item = encoded_category(opened, shop, query.category, read)
     known = (item, shop, is_simulated(revenue, shop))
-    snapshot.cached(address_key(responses.request, revenue), lambda: known)
-    return responses.item([snapshot], item, demo=known[2], variant=shop)
+    opened[0].cached(address_key(responses.request, opened, revenue), lambda: known)
+    return responses.item(opened, item, demo=known[2], variant=shop)
+
+
+def with_causal_lifts(bands: pa.Table, lifts: pa.Table) -> pa.Table:
+    """The bands of discounts, with what training has measured for them where it could."""
+    keys = ["category", "discount_band"]
+    measured = lifts.select([*keys, "lift_units", "lift_low", "lift_high"])
+    names = ["causal_lift_units", "causal_lift_low", "causal_lift_high"]
+    return bands.join(measured.rename_columns([*keys, *names]), keys)

@@ -96,6 +96,12 @@ class DiscountBand(BaseModel):
     lift_revenue_high: float | None
     break_even_lift: float | None = Field(description="lift of units at which the discount costs nothing")
     effective: bool | None = Field(description="whether the interval of lift_revenue lies above 0")
+    causal_lift_units: float | None = Field(
+        description="what the discount adds to the units of a product, by double machine learning over time; "
+        "null without such a panel, or where the price hardly varied"
+    )
+    causal_lift_low: float | None = Field(description="lower end of its 90 % interval")
+    causal_lift_high: float | None
 
 
 class DiscountReport(OfShop):
@@ -146,7 +152,11 @@ class CategorySatisfaction(BaseModel):
     )
     high_rating_pct: Percent = Field(description="products in the upper quarter of the scale: 4 or more of 5")
     engagement: float = Field(ge=0, description="reviews per unit sold")
-    bayesian_rating: Rating = Field(description="weighted by reviews, drawn to the mean of the shop")
+    bayesian_rating: Rating = Field(
+        description="(C m + sum of reviews * rating) / (C + reviews): weighted by reviews, drawn to m"
+    )
+    prior_rating: Rating = Field(description="m: mean rating of all products of the shop")
+    prior_reviews: float = Field(ge=0, description="C: median number of reviews of a product of the shop")
     products: Count
     stock_quantity: Count
     sold_out: Count = Field(description="products without stock")
