@@ -85,6 +85,9 @@ class Trainer:
                 return
             schedule.write_note(schedule.FIRST_LOOK)
             self._round(["price", "--quick"], "figures of a few models, before the first whole round")
+        elif "sales" in self._kinds and (reason := schedule.first_sales_due()):
+            schedule.write_note(schedule.FIRST_SALES)
+            self._round(["sales", "--quick"], reason)
         elif "signal" in self._kinds and (reason := schedule.signal_due(now)):  # seconds
             self._pause_after(self._round(["signal", "--if-changed"], reason))
         elif "sales" in self._kinds and (reason := schedule.sales_due()):
