@@ -157,9 +157,9 @@ def sales_due() -> str | None:
     return None
 
 
-def first_sales_due() -> str | None:
-    """Why a quick sales model should be trained; None once a round of sales was ever started in this home."""
-    return None if read_note("sales") or read_note(FIRST_SALES) else sales_due()
+def is_first_sales() -> bool:
+    """Whether neither a whole round of sales nor a quick one before it was ever started in this home."""
+    return not (read_note("sales") or read_note(FIRST_SALES))
 
 
 def signal_due(now: datetime) -> str | None:
