@@ -49,10 +49,9 @@ TRAINING_LINES = 20  # of the trainer's log
 STALLED_SECONDS = 60.0  # of a trainer
 TRAINING_SECONDS = 300.0
 FINDING_SECONDS = 120.0
-SIMULATED_SHOP = (SIMULATOR, "2", "--seconds", "20", "--rate", "2000", "--seed", "1")
-# Six years of weather and prices of Jawa Barat, daily bars of coins and shares, the catalogue of a shop.
+SHOP = (SIMULATOR, "2", "--seconds", "20", "--rate", "2000", "--seed", "1")  # half a year of it
+# Six years of weather and prices of Jawa Barat, daily bars of coins and shares.
 PUBLISHED_BARS = ("systb_trading/crypto_daily", "systb_trading/us_daily")
-PUBLISHED_SHOP = ("ecommerce_kaggle/ecommerce_product_dataset.csv",)
 
 
 @app.command()
@@ -117,7 +116,7 @@ def run(replay: Path | None, speed: str, detach: bool, started: float) -> None:
         producer = start_module(*SAMPLE)
         with ending(producer):
             feed(PUBLISHED_BARS, "producers.simulate.bars")
-            feed(PUBLISHED_SHOP, *SIMULATED_SHOP)
+            run_module(*SHOP)
             if finish(producer):
                 raise producer_failure(producer)
     ends = checkpoint.kafka_ends()  # jobs in background may decide on some of it while it is counted
