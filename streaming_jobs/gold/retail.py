@@ -18,8 +18,8 @@ READ = (
     "product_id, product_name, category, price, discount_pct, rating, num_reviews, stock_quantity, sales, "
     "event_time"
 )
-# A product's newest state of each day in Jakarta, with what it sold in the `days` since the state before, at the
-# price of that one. `next_date`: day of the state that follows; null of the newest. `in_stock`: at both ends.
+# A product's newest state of each day in Jakarta, and what it sold in the `days` since the one before, at the
+# price of that one. `next_date`: day of the next state; null of the newest. `in_stock`: at both ends.
 PRODUCT_DAYS = f"""
   with states as (
     select coalesce(shop, 'main') as shop, {READ}, price * (1 - discount_pct / 100) as net_price,
