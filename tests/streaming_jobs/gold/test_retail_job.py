@@ -13,8 +13,8 @@ import pytest
 from scipy import stats
 
 from lakehouse.io.delta import empty_table, open_table
-from lakehouse.shop import BANDS, drawn_means, lift_interval
-from streaming_jobs.gold.retail import COMPUTED, REVENUE, TOP_PRODUCTS, Retail
+from lakehouse.shop import drawn_means, lift_interval
+from streaming_jobs.gold.retail import Retail
 from tests.support.written_lake import finish, write
 
 BEGAN = datetime(2026, 3, 1, tzinfo=UTC)
@@ -219,7 +219,7 @@ def assert_equals(rows: list[Row]) -> None:
     for row in rows_of("gold.discount_effect"):
         low = row["lift_revenue_low"]
         assert row["effective"] is (None if low is None else low > 0)
-    tops = grouped(rows_of(TOP_PRODUCTS), lambda row: (row["shop"], row["category"]))
+    tops = grouped(rows_of("gold.top_products"), lambda row: (row["shop"], row["category"]))
     for shop, own in by_shop(rows):
         for category, states in latest(own).items():
             best = sorted(states, key=lambda row: (-net(row) * row["sales"], row["product_id"]))[:20]
@@ -243,7 +243,7 @@ def test_tables_follow_listings_for_any_cut_into_batches(seed: int, cuts: int) -
             job.refresh()
     job.refresh()
     assert_equals(rows)
-    tables = (REVENUE, *COMPUTED, TOP_PRODUCTS)
+    tables = Retail.tables
     versions = [open_table(table).version() for table in tables]
     Retail().refresh()
     assert [open_table(table).version() for table in tables] == versions, "nothing new, nothing written"
@@ -278,7 +278,7 @@ def test_figures_that_are_not_defined_are_null() -> None:
     assert all(
         row["bayesian_rating"] == 3.0 and row["days_of_cover"] is None for row in satisfaction.values()
     )
-    assert max(row["units_sold"] for row in rows_of(REVENUE)) == 2**53 - 1
+    assert max(row["units_sold"] for row in rows_of("gold.revenue")) == 2**53 - 1
     assert {row["effective"] for row in rows_of("gold.discount_effect")} == {None}
 
 
@@ -293,4 +293,3 @@ def test_lift_interval_covers_the_true_lift_in_nine_of_ten_samples() -> None:
     many = random_source.gamma(4, 3.0, 1001)
     spread = [drawn_means(values, np.random.default_rng(1)).std() for values in (many, many[:1000])]
     assert spread[0] == pytest.approx(spread[1], rel=0.15), "the normal limit is as wide as the draws"
-    assert [limit for _, limit in BANDS] == [5, 15, 30, 100]

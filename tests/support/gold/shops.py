@@ -3,33 +3,27 @@
 import random
 from datetime import datetime, timedelta
 
-from lakehouse.contracts.contract import contracts
-from lakehouse.io.query import run_contract_sql, run_sql
+import pyarrow.dataset as ds
+
 from lakehouse.sentiment.classifier import classifier_of
 from lakehouse.sentiment.products import ProductNames
-from streaming_jobs.gold.retail import LATEST, LATEST_SQL, category_rows
+from streaming_jobs.gold.retail import Retail, figures
 from tests.support.gold.subject import BEGAN, Recomputation, Row, Tables
-from tests.support.retail.shop_lake import sentiment_of, shop_listings
+from tests.support.retail.shop_lake import panel_listings, sentiment_of, shop_listings
 
 
 def listings(rng: random.Random) -> dict[str, list[Row]]:
-    """States of the products of two shops."""
-    return {"silver.listings": [*shop_listings(90), *shop_listings(40, "toko-b")]}
+    """States of the products of three shops, one of them with a panel."""
+    return {"silver.listings": [*shop_listings(90), *shop_listings(40, "toko-b"), *panel_listings()]}
 
 
 def shop_table(table: str) -> Recomputation:
-    """By the SQL or the function of the table over all listings at once."""
+    """By the SQL of the table over all listings at once."""
 
     def recompute(tables: Tables, newest: datetime) -> list[Row]:
-        views = {"silver_listings": tables["silver.listings"]}
-        if table == "gold.revenue":
-            rows: list[Row] = run_contract_sql(contracts()[table], views).to_pylist()
-            return rows
-        latest = run_sql(LATEST_SQL, views)
-        if table == "gold.top_products":
-            top: list[Row] = run_contract_sql(contracts()[table], {LATEST: latest}).to_pylist()
-            return top
-        return category_rows(latest)[table]
+        views = Retail().prepared(lambda name: ds.dataset(tables[name]))
+        rows: list[Row] = dict(figures(views))[table].to_pylist()
+        return rows
 
     return recompute
 

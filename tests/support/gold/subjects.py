@@ -24,7 +24,16 @@ from tests.support.gold.supply import chain, routes, stock_days, stocks, supply_
 from tests.support.gold.trading import bars_and_orders, bars_live, portfolio, signals, trades, verifications
 from tests.support.gold.weekly import weekly_index, weeks_of_prices
 
-SHOP = ("revenue", "discount_effect", "price_rating", "customer_satisfaction", "top_products")
+SHOP = (
+    "revenue",
+    "revenue_periods",
+    "discount_effect",
+    "promotions",
+    "price_rating",
+    "customer_satisfaction",
+    "top_products",
+    "product_supply",
+)
 WRITTEN_AT = ("measured_at", "prices_version", "weather_version", "sentiment_version")
 SUBJECTS: dict[str, Subject] = {
     "links and causes": Subject(
