@@ -49,6 +49,7 @@ TRAINING_LINES = 20  # of the trainer's log
 STALLED_SECONDS = 60.0  # of a trainer
 TRAINING_SECONDS = 300.0
 FINDING_SECONDS = 120.0
+MODELS = ("gold.model_accuracy", "gold.sales_model")  # written by the first quick training of each kind
 SHOP = (SIMULATOR, "2", "--seconds", "20", "--rate", "2000", "--seed", "1")  # half a year of it
 # Six years of weather and prices of Jawa Barat, daily bars of coins and shares.
 PUBLISHED_BARS = ("systb_trading/crypto_daily", "systb_trading/us_daily")
@@ -128,7 +129,7 @@ def run(replay: Path | None, speed: str, detach: bool, started: float) -> None:
         text = "events are missing in the balance; ./run.sh reconcile shows of which kind"
         raise StackError(text, ExitCode.FAILED)
     with Steps() as steps:
-        wait_for_figures(steps)
+        wait_for_figures(steps, MODELS if replay is None else MODELS[:1])
         if replay is None:
             wait_for_findings(steps)
     if replay is None:
@@ -195,10 +196,10 @@ def run_module(module: str, *arguments: Path | str) -> None:
             raise StackError(f"{sent} could not be sent; see ./run.sh logs stream", ExitCode.FAILED)
 
 
-def wait_for_figures(steps: Steps) -> None:
-    """Wait for the first quick training, whose figures the API then serves; at most as long as it works."""
+def wait_for_figures(steps: Steps, tables: Sequence[str]) -> None:
+    """Wait for the first quick trainings, whose figures the API then serves; at most as long as they work."""
     patience = Patience(STALLED_SECONDS, longest=TRAINING_SECONDS)
-    while (table := open_if_exists("gold.model_accuracy")) is None or not table.count():
+    while any((table := open_if_exists(name)) is None or not table.count() for name in tables):
         status = trainer_status()
         trainer = status["pid"] if status else 0
         if (status and status["failure"]) or patience.spent(cpu_seconds(trainer)):
@@ -207,7 +208,7 @@ def wait_for_figures(steps: Steps) -> None:
         check_running()
         steps.update("models", training_progress() or "a first, quick training")
         time.sleep(POLL_SECONDS)
-    steps.done("models", "compared with the naive forecast: gold.model_accuracy")
+    steps.done("models", f"compared with naive forecasts: {', '.join(tables)}")
 
 
 def wait_for_findings(steps: Steps) -> None:

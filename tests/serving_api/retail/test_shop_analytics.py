@@ -155,7 +155,7 @@ def test_address_is_answered_again_until_its_table_has_a_new_version(
         bodies = [api.get(f"/analytics/{path}").json() for _ in range(2)]
         assert len({body["meta"].pop("request_id") for body in bodies}) == 2
         assert bodies[0] == bodies[1] and bodies[0]["items"] == []
-        assert api.get(f"/analytics/{path}", headers={"Accept": "text/csv"}).status_code == 406
+        assert api.get(f"/analytics/{path}", headers={"Accept": "text/html"}).status_code == 406
     assert api.get(PRODUCTS).json()["items"] == []
     Path(stack.lake_root).mkdir(exist_ok=True)
     Path(f"{home}/filled/gold").rename(f"{stack.lake_root}/gold")
