@@ -66,7 +66,8 @@ def panel_listings(shop: str = "panel", days: int = 60) -> list[dict[str, Any]]:
     """A state of each of PANEL a day. Discounts raise the units by half, but not those of product 3."""
     rows = []
     for product, (reductions, sold_out) in enumerate(PANEL):
-        sales, stock, discount = 500, 400, 0.0
+        sales, stock = 500, 400
+        discount = 0.0
         for day in range(days):
             demand = (4 + product + day % 2) * (1.5 if discount and product != 3 else 1)
             sold = min(int(demand), stock) if day else 0
