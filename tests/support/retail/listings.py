@@ -10,6 +10,7 @@ from ml.sales.load import SERIES, SalesRows, plain_columns, sales_rows
 from producers.simulate.shop import SampleShop
 from tests.support.written_lake import write
 
+UNTIL = datetime(2026, 10, 1, 12, tzinfo=UTC)  # end of the simulated days
 CATEGORIES = np.array(["BOOKS", "TOYS & GAMES", "WINE"])
 
 
@@ -75,8 +76,7 @@ def write_listings(columns: dict[str, np.ndarray], shop: str | None = None) -> N
 
 def simulated_rows(seed: int, products: int, days: int) -> SalesRows:
     """Rows to train on, of a simulated shop whose demand is known; as the query of the trainer gives them."""
-    until = datetime(2026, 10, 1, 12, tzinfo=UTC)
-    states = [listing.payload for listing in SampleShop(seed, products, days, until).listings()]
+    states = [listing.payload for listing in SampleShop(seed, products, days, UNTIL).listings()]
     names = {
         "product_id": "ProductID",
         "product_name": "ProductName",
