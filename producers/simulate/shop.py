@@ -62,7 +62,7 @@ class SampleShop:
     """`products` products reported at the end of each of `days` days, the last of which ends at `until`.
 
     The truth by product number - 1: `category`, `elasticity` of units by the net price, `unit_cost`, `usual`
-    price.
+    price, `size` in units a day at that price.
     """
 
     def __init__(self, seed: int, products: int, days: int, until: datetime, run: str = "shop") -> None:
@@ -82,7 +82,7 @@ class SampleShop:
         # so that the usual price is near the one of most profit, which is cost * e / (1 + e)
         near = self._random.uniform(0.9, 1.1, products)
         self.unit_cost = np.round(self.usual * near * (1 + self.elasticity) / self.elasticity, 2)
-        self._log_size = math.log(SIZE) + appeal + noise[1]
+        self.size = SIZE * np.exp(appeal + noise[1])
         self._wish = {name: self._wishes() for name in names}
         self._price = np.zeros(products)
         self._discount = np.zeros(products)
@@ -152,7 +152,7 @@ class SampleShop:
         net = self._price[product] * (1 - discount)
         weekday = (self._first + timedelta(days=day)).weekday()
         logs = (
-            self._log_size[product]
+            math.log(self.size[product])
             + self.elasticity[product] * math.log(net / self.usual[product])
             + DISCOUNT_EFFECT * discount
             - PULL_FORWARD * float(self._discounts[product, max(day - WEEK, 0) : day].sum()) / WEEK
