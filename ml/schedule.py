@@ -22,6 +22,7 @@ DAILY_PRICES = "gold.daily_prices"
 LISTINGS = "silver.listings"
 BARS = "silver.bars"
 FIRST_LOOK = "first_look"  # note of the quick round that precedes the first whole one
+FIRST_SALES = "first_sales"  # the same of the sales model
 LEAST_LISTINGS = 100  # of a shop, for a sales model
 NEW_SHARE = 0.1  # of the listings at the last round
 # Knobs of training that say when and where a round runs. No model changes with them.
@@ -154,6 +155,11 @@ def sales_due() -> str | None:
         return reason
     write_note("listings", rows=trained, seen=rows)
     return None
+
+
+def is_first_sales() -> bool:
+    """Whether neither a whole round of sales nor a quick one before it was ever started in this home."""
+    return not (read_note("sales") or read_note(FIRST_SALES))
 
 
 def signal_due(now: datetime) -> str | None:

@@ -215,7 +215,8 @@ def _train_sales(options: SimpleNamespace) -> None:
     except NothingToLearn:
         schedule.write_note("listings", rows=listings)
         raise
-    schedule.write_note("listings", rows=listings)
+    if not options.quick:  # a whole round follows
+        schedule.write_note("listings", rows=listings)
 
 
 def _train_prices(options: SimpleNamespace) -> None:

@@ -19,10 +19,11 @@ from lakehouse.arrow import FEW_ROWS, arrow_rows, arrow_schema
 from lakehouse.contracts.contract import Contract, contracts
 from lakehouse.io.delta import open_if_exists
 from lakehouse.paths import view_name
-from lakehouse.reference import basket, commodities, markets, provinces, region_weights
+from lakehouse.reference import basket, commodities, markets, provinces, region_weights, shops
 
 MARKET_COLUMNS = ("market_id", "name", "region_code", "latitude", "longitude", "level")
 PROVINCE_COLUMNS = ("code", "name", "timezone", "latitude", "longitude")
+SHOP_COLUMNS = ("id", "rating_min", "rating_max")  # null: those of the knobs
 PERISHABLE = ("chilli", "allium", "protein", "fish")  # groups of commodities
 
 
@@ -127,6 +128,7 @@ LISTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "reference_regions": lambda: [
         {"code": code, "weight": region_weights().by_region.get(code, 1.0)} for code in provinces()
     ],
+    "reference_shops": lambda: _attributes(shops(), SHOP_COLUMNS),
     "reference_sources": lambda: [
         {"collector": name, "fresh_hours": about.fresh_hours} for name, about in collected_sources().items()
     ],

@@ -14,7 +14,7 @@ from serving_api.http.dependencies import CHECKS, known_caller
 from serving_api.http.idempotency import NOT_KEPT
 from serving_api.http.router import calls
 from serving_api.http.spreadsheets import MEDIA_TYPES
-from serving_api.schemas.envelope import field_types
+from serving_api.schemas.envelope import field_types, sent_as_file
 from serving_api.schemas.examples import example_of
 from serving_api.schemas.problem import PROBLEM_SCHEMA, problems
 
@@ -162,6 +162,6 @@ def complete(
     elif model is not None:
         media = success["content"]["application/json"]
         media["example"] = example_of(model)
-        if "next_cursor" in model.model_fields:
+        if sent_as_file(model):
             success["content"] |= file_contents(model)
     operation["responses"] = dict(sorted(responses.items()))

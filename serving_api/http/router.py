@@ -23,6 +23,7 @@ from serving_api.http.request_checks import (
     refuse_query_parameters,
     require_acceptable,
 )
+from serving_api.schemas.envelope import sent_as_file
 
 NOT_JSON = ("payload_json", "payload_utf8")  # such bytes are not JSON: 400; other faults are 422
 CHOSEN = "lumbung.route"  # in the scope
@@ -94,8 +95,7 @@ class StrictRoute(APIRoute):
         answer = super().get_route_handler()
         has_parameters = has_query_parameters(self.dependant)
         # A list is also a file, and looks at Accept itself.
-        fields = getattr(self.response_model, "model_fields", {})
-        sends_json = self.response_model is not None and "next_cursor" not in fields
+        sends_json = self.response_model is not None and not sent_as_file(self.response_model)
         is_large = LARGE_BODY.items() <= (self.openapi_extra or {}).items()
 
         checks = [call for call in calls(self.dependant) if call in CHECKS]

@@ -215,16 +215,34 @@ class Responses:
         if cursor:
             headers["Link"] = self.link_to(cursor)
         if form != "json":
-            return self._file(page, headers, meta, form)
+            return self._file(orjson.loads(b"[" + page.items + b"]"), headers, meta, form)
         end = orjson.dumps({"next_cursor": cursor, "meta": meta})
         return Response(b'{"items":[' + page.items + b"]," + end[1:], headers=headers, media_type=JSON)
 
+    def whole_list(
+        self,
+        snapshots: Sequence[Snapshot],
+        item: bytes,
+        requested: ListFormat | None,
+        *,
+        variant: str | None = None,
+        **about: Unpack[About],
+    ) -> Response:
+        """`item`, or its `items` as a file."""
+        form = self._form({"format": requested})
+        if form == "json":
+            return self.item(snapshots, item, variant=variant, **about)
+        etag = etag_of(self.request, snapshots, f"{variant}|{form}")
+        if unchanged := not_modified(self.request, etag):
+            return unchanged
+        meta = self.meta(snapshots, **about)
+        return self._file(orjson.loads(item)["items"], public_headers(etag), meta, form)
+
     def _file(
-        self, page: EncodedPage, headers: dict[str, str], meta: dict[str, Any], form: ListFormat
+        self, items: list[dict[str, Any]], headers: dict[str, str], meta: dict[str, Any], form: ListFormat
     ) -> Response:
         """The items as a file, with the fields of the schema as columns."""
         fields = field_types(self.request.scope["route"].response_model)
-        items = orjson.loads(b"[" + page.items + b"]")
         body = csv_file(list(fields), items) if form == "csv" else xlsx_file(fields, items, meta)
         name = file_name(self.request, form, meta["as_of"])
         headers["Content-Disposition"] = f'attachment; filename="{name}"'

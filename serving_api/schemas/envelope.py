@@ -1,7 +1,7 @@
 """What the schemas of all resources share: field types, page parameters, provenance and pages."""
 
 from datetime import date, datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -40,16 +40,21 @@ class QueryParameters(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
 
+FileFormat = Annotated[
+    ListFormat | None,
+    Field(
+        description="csv, xlsx: a file with the same columns, which a client generated for JSON cannot read; "
+        "default: what Accept names, else json"
+    ),
+]
+
+
 class PageQuery(QueryParameters):
     """Parameters of every list. Unknown parameters are refused."""
 
     limit: int = Field(100, ge=1, le=1000, description="items per page")
     cursor: str | None = Field(None, max_length=1000, description="`next_cursor` of the previous page")
-    format: ListFormat | None = Field(
-        None,
-        description="csv, xlsx: a file with the same columns, which a client generated for JSON cannot read; "
-        "default: what Accept names, else json",
-    )
+    format: FileFormat = None
 
 
 class TimeRangeQuery(PageQuery):
@@ -93,7 +98,18 @@ class Page(BaseModel, Generic[Item]):
     meta: Meta
 
 
+class WholeList(BaseModel):
+    """A list that is sent whole in its `items`, as JSON or as a file."""
+
+
+def sent_as_file(model: Any) -> bool:
+    """Whether the items of an answer are also sent as CSV and XLSX."""
+    return "next_cursor" in getattr(model, "model_fields", {}) or (
+        isinstance(model, type) and issubclass(model, WholeList)
+    )
+
+
 def field_types(page: type[BaseModel]) -> dict[str, Any]:
-    """Name -> type of each field of the items of a page."""
-    fields = page.__pydantic_generic_metadata__["args"][0].model_fields
+    """Name -> type of each field of the items of a list."""
+    fields = get_args(page.model_fields["items"].annotation)[0].model_fields
     return {field.alias or name: field.annotation for name, field in fields.items()}

@@ -1,93 +1,91 @@
-"""silver.listings -> revenue, discounts, ratings, satisfaction and best products of a shop.
+"""silver.listings -> gold of a shop: what it sells, and what goes along with discounts, prices and ratings.
 
-All tables are small and follow from one pass over the listings, so each is written whole.
+Each table is small and follows from one pass over the listings: the SQL of its contract writes it whole.
 """
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, date
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from conf.settings import settings
 from lakehouse.contracts.contract import contracts
-from lakehouse.io.query import run_contract_sql, run_sql
-from lakehouse.shop import Products, bounds_of, discount_rows, price_rating_row, satisfaction_row
+from lakehouse.io.query import reference_tables, run_contract_sql, run_sql, sql_of
+from lakehouse.shop import lift_interval
 from streaming_jobs.gold.driver import BatchJob, Change, News, Views
 
 LISTINGS = "silver.listings"
-REVENUE = "gold.revenue"
-TOP_PRODUCTS = "gold.top_products"
-LATEST = "latest_listings"
-COMPUTED = ("gold.discount_effect", "gold.price_rating", "gold.customer_satisfaction")
 READ = (
     "product_id, product_name, category, price, discount_pct, rating, num_reviews, stock_quantity, sales, "
-    "date_added, event_time"
+    "event_time"
 )
-LATEST_SQL = f"""
-  select shop, {READ}, cast(timezone('Asia/Jakarta', event_time) as date) as market_date,
-    greatest(market_date - date_added, 0) as age_days
-  from (
-    select *, row_number() over (partition by shop, product_id order by event_time desc, event_id desc) as nth
-    from (select coalesce(shop, 'main') as shop, {READ}, event_id
-      from silver_listings where category is not null)
-  ) where nth = 1 order by shop, category, product_id
+# A product's newest state of each day in Jakarta, and what it sold in the `days` since the one before, at the
+# price of that one. `next_date`: day of the next state; null of the newest. `in_stock`: at both ends.
+PRODUCT_DAYS = f"""
+  with states as (
+    select coalesce(shop, 'main') as shop, {READ}, price * (1 - discount_pct / 100) as net_price,
+      cast(timezone('Asia/Jakarta', event_time) as date) as market_date,
+      greatest(market_date - date_added, 0) as age_days, starts_with(event_id, 'sim-') as simulated,
+      case when discount_pct <= 5 then '0-5' when discount_pct <= 15 then '5-15'
+        when discount_pct <= 30 then '15-30' else '>30' end as discount_band
+    from silver_listings where category is not null
+    qualify row_number() over (
+      partition by coalesce(shop, 'main'), product_id, market_date order by event_time desc, event_id desc
+    ) = 1
+  )
+  select *, lead(market_date) over product as next_date, market_date - lag(market_date) over product as days,
+    if(days is null, null, greatest(sales - lag(sales) over product, 0)) as units,
+    lag(price) over product as price_before, lag(net_price) over product as net_before,
+    lag(discount_pct) over product as discount_before,
+    stock_quantity > 0 and lag(stock_quantity) over product > 0 as in_stock
+  from states window product as (partition by shop, product_id order by market_date)
 """
+EARNED = """
+  select shop, category, discount_band, list(net_price * sales) as earned
+  from product_days where next_date is null group by all
+"""
+PLAIN_BAND = "0-5"
+LIFTS = pa.schema(
+    [(name, pa.string()) for name in ("shop", "category", "discount_band")]
+    + [(name, pa.float64()) for name in ("lift_low", "lift_high")]
+)
 
 
 class Retail(BatchJob):
     """Computes the tables again when a batch has brought listings."""
 
     name = "retail"
-    tables = (REVENUE, *COMPUTED, TOP_PRODUCTS)
+    tables = tuple(table for table, contract in contracts().items() if contract.job == "retail")
     kinds = ("listing",)
 
     def compute(self, news: News) -> Iterator[Change]:
         """All rows of the tables, from the present listings."""
-        listings = {"silver_listings": news.dataset(LISTINGS)}
-        yield Change(REVENUE, run_contract_sql(contracts()[REVENUE], listings))
-        latest = self.prepared(news.dataset)[LATEST]
-        for table, rows in category_rows(latest).items():
+        for table, rows in figures(self.prepared(news.dataset)):
             yield Change(table, rows)
-        yield Change(TOP_PRODUCTS, run_contract_sql(contracts()[TOP_PRODUCTS], {LATEST: latest}))
 
     def prepared(self, rows_of: Callable[[str], ds.Dataset]) -> Views:
-        """The view `latest_listings`: the newest state of each product."""
-        return {LATEST: run_sql(LATEST_SQL, {"silver_listings": rows_of(LISTINGS)})}
+        """The view `product_days`, and `lift_intervals` of the bands of discounts."""
+        days = run_sql(PRODUCT_DAYS, {"silver_listings": rows_of(LISTINGS)})
+        return {"product_days": days, "lift_intervals": lift_intervals(days)}
 
 
-def category_rows(latest: pa.Table) -> dict[str, list[dict[str, Any]]]:
-    """Rows of the tables of COMPUTED. `latest`: the newest state of each product, by shop and category."""
-    rows: dict[str, list[dict[str, Any]]] = {table: [] for table in COMPUTED}
-    discounts, ratings, satisfaction = COMPUTED
-    columns = {name: latest[name].to_numpy() for name in latest.column_names if name != "product_name"}
-    for shop, of_shop in parts_by("shop", columns):
-        scale = bounds_of(shop, "rating", settings().rule_values())
-        rating = float(of_shop["rating"].mean())
-        reviews = float(np.median(of_shop["num_reviews"]))
-        for category, products in parts_by("category", of_shop):
-            shared = {"shop": shop, "category": category, **newest_of(products)}
-            rows[discounts] += [shared | row for row in discount_rows(products)]
-            rows[ratings].append(shared | price_rating_row(products))
-            rows[satisfaction].append(shared | satisfaction_row(products, rating, reviews, scale))
-    return rows
+def figures(views: Views) -> Iterator[tuple[str, pa.Table]]:
+    """Each table of the job with its rows."""
+    for table in Retail.tables:
+        contract = contracts()[table]
+        yield table, run_contract_sql(contract, views | reference_tables(sql_of(contract)))
 
 
-def parts_by(name: str, columns: Products) -> Iterator[tuple[str, Products]]:
-    """Each value of a column by which the products are sorted, with its products."""
-    values, starts = np.unique(columns[name], return_index=True)
-    ends = np.append(starts, len(columns[name]))[1:]
-    for value, start, end in zip(values, starts, ends, strict=True):
-        yield str(value), {column: numbers[start:end] for column, numbers in columns.items()}
-
-
-def newest_of(products: Products) -> dict[str, date]:
-    """The newest time and day of the products."""
-    newest = products["event_time"].max().astype("datetime64[us]").item()
-    day = products["market_date"].max().astype("datetime64[D]").item()
-    return {"event_time": newest.replace(tzinfo=UTC), "market_date": day}
+def lift_intervals(product_days: pa.Table) -> pa.Table:
+    """90 % interval of the lift of revenue, of each band with a discount: shop, category, band, ends."""
+    bands = run_sql(EARNED, {"product_days": product_days})
+    names = zip(*(bands[name].to_pylist() for name in LIFTS.names[:3]), strict=True)
+    earned = {name: values.values.to_numpy() for name, values in zip(names, bands["earned"], strict=True)}
+    rows = [
+        (shop, category, band, *lift_interval(values, earned[shop, category, PLAIN_BAND]))
+        for (shop, category, band), values in earned.items()
+        if band != PLAIN_BAND and (shop, category, PLAIN_BAND) in earned
+    ]
+    return pa.Table.from_pylist([dict(zip(LIFTS.names, row, strict=True)) for row in rows], LIFTS)
 
 
 JOB = Retail

@@ -218,12 +218,18 @@ class FieldMap(SourceModel):
     strip: tuple[str, ...] = ()
     thousands: str = ""
     decimal: str = "."
+    multiples: dict[str, float] = {}  # end of the text -> what the number before it is multiplied by
     factor: float = 1.0  # by which a number is multiplied: 0.01 for percent that are wanted as a fraction
     format: Pattern | None = None  # strptime pattern of a date or time
     zone: Annotated[str, AfterValidator(checked_zone)] = DEFAULT_TIMEZONE  # of a time
     end_of: Literal["month"] | None = None  # a time is moved to the end of its month
     lag_days: Annotated[int, AfterValidator(not_negative)] = 0  # added to a time: a source's publishing lag
     missing: tuple[str, ...] = ()  # texts that mean "not measured": the field is left out
+    otherwise: str | float | None = None  # the value of a row whose text is empty or one of `missing`
+    part: tuple[str, int] | None = (
+        None  # separator, and which part of the text is read: 1 the first, -1 the last
+    )
+    less_than: str | None = None  # a column with the whole: the value is the share that is missing to it
     values: dict[str, str | float] = {}  # text in the file -> value; a group of a file name must be listed
 
     @model_validator(mode="after")
@@ -235,12 +241,18 @@ class FieldMap(SourceModel):
             raise ValueError("a month, date or time needs its format, and nothing else has one")
         if (self.end_of or self.lag_days) and self.as_ != "time":
             raise ValueError("end_of and lag_days are for a time")
+        if self.part and (not self.part[0] or not self.part[1]):
+            raise ValueError(
+                'part: a separator and a number are needed, such as ["|", 1]; -1 is the last part'
+            )
+        if self.less_than and (self.as_ != "number" or not isinstance(self.column, str)):
+            raise ValueError("less_than: needs `column` and `as: number`")
         return self
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns that the field is read from."""
-        return names_of(self.column) or self.digest
+        return (*(names_of(self.column) or self.digest), *names_of(self.less_than))
 
     def value(self, text: str) -> Value:
         """The value of a text; one that does not fit stays text: the stream validates it."""
@@ -260,7 +272,7 @@ class FieldMap(SourceModel):
             return lambda text: text
         if self.format:
             return self._time
-        if self.strip or self.thousands or self.decimal != "." or self.factor != 1:
+        if self.strip or self.thousands or self.decimal != "." or self.factor != 1 or self.multiples:
             return self._formatted_number
         whole = self.as_ == "integer"
         return lambda text: number(text, whole)
@@ -279,10 +291,14 @@ class FieldMap(SourceModel):
         plain = text
         for sign in (*self.strip, self.thousands):
             plain = plain.replace(sign, "") if sign else plain
-        value = number(plain.strip().replace(self.decimal, "."), self.as_ == "integer")
+        plain = plain.strip()
+        end = next((end for end in self.multiples if plain.lower().endswith(end.lower())), "")
+        factor = self.factor * self.multiples.get(end, 1)
+        value = number(plain.removesuffix(plain[len(plain) - len(end) :]).strip().replace(self.decimal, "."))
         if isinstance(value, str):
             return text
-        return value if self.factor == 1 else round(value * self.factor, FACTOR_DECIMALS)
+        value = value if factor == 1 else round(value * factor, FACTOR_DECIMALS)
+        return int(value) if self.as_ == "integer" and value == int(value) else value
 
     def reader(self, header: list[str], origins: Mapping[str, str]) -> Callable[[list[str]], Value | None]:
         """A function cells -> value; None leaves the field out. `origins`: values from the file's name."""
@@ -297,12 +313,31 @@ class FieldMap(SourceModel):
         text_of = cell_reader(header, self.column)
         convert = self.converter()
         missing = frozenset(self.missing)
+        if self.less_than:
+            whole_of = cell_reader(header, self.less_than)
 
         def read(cells: list[str]) -> Value | None:
             text = text_of(cells)
-            return convert(text) if text and not (missing and text.strip() in missing) else None
+            if not text or (missing and text.strip() in missing):
+                return self.otherwise
+            if self.part:
+                text = part_of(text, *self.part)
+            return share_less(convert(text), convert(whole_of(cells))) if self.less_than else convert(text)
 
         return read
+
+
+def part_of(text: str, separator: str, number: int) -> str:
+    """The part with this number, 1 the first and -1 the last; the whole text where there are fewer parts."""
+    parts = text.split(separator)
+    return parts[number - (number > 0)].strip() if abs(number) <= len(parts) else text
+
+
+def share_less(value: Value, whole: Value) -> Value:
+    """1 - value / whole: a discount. The value as it is where one of them is no number, or the whole is 0."""
+    if isinstance(value, str) or isinstance(whole, str) or whole <= 0:
+        return value
+    return round(1 - value / whole, FACTOR_DECIMALS)
 
 
 def _digest(texts: Iterable[str]) -> str:
@@ -314,10 +349,12 @@ class TimeMap(SourceModel):
 
     `format`: rfc3339 (passed on) or a strptime pattern, read in `zone`; or several patterns, of which the
     first that fits a text is used.
-    Without a column the times are the names of columns: a wide file across dates.
+    Without a column the times are the names of columns: a wide file across dates. In a long file the time is
+    then a part of the file's name, or that of receipt.
     """
 
     column: Column = ""
+    origin: str | None = None  # a named group of the format's file_name
     format: Annotated[str | tuple[str, ...], AfterValidator(checked_patterns)]
     zone: Annotated[str, AfterValidator(zone_or_region)] = "region"
     lag_seconds: Annotated[int, AfterValidator(not_negative)] = 0  # known this long after its time

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from lakehouse.io.source_files.field_map import RFC3339, FieldMap, Value, cell_reader
+from lakehouse.io.source_files.field_map import RFC3339, FieldMap, TimeMap, Value, cell_reader
 from lakehouse.io.source_files.source_format import CELL_ORIGINS, EventMap, SourceFormat
 from lakehouse.reference import (
     DEFAULT_TIMEZONE,
@@ -67,7 +67,7 @@ def event_reader(event: EventMap, header: list[str], origins: Mapping[str, str])
         for column in event.fields[name].columns
         if column in header
     ]
-    time_text = cell_reader(header, event.time.column)
+    time_text = time_reader(event.time, header, origins)
     # An event of a format with full times may leave its time out: then the time of receipt is used.
     may_lack_time = event.time.format == RFC3339
     in_local_time = event.time.zone == "region" and not may_lack_time
@@ -85,6 +85,14 @@ def event_reader(event: EventMap, header: list[str], origins: Mapping[str, str])
         return seconds, payload
 
     return read
+
+
+def time_reader(time: TimeMap, header: list[str], origins: Mapping[str, str]) -> Callable[[list[str]], str]:
+    """A function cells -> text of the time; empty where it is that of receipt."""
+    if time.column:
+        return cell_reader(header, time.column)
+    fixed = origins[time.origin] if time.origin else ""
+    return lambda cells: fixed
 
 
 def field_readers(

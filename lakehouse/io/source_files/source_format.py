@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, model_validator
 
 from lakehouse.contracts.contract import kinds
-from lakehouse.io.source_files.field_map import FieldMap, SourceModel, TimeMap, names_of
+from lakehouse.io.source_files.field_map import RFC3339, FieldMap, SourceModel, TimeMap, names_of
 from lakehouse.reference import matching_key, region_aliases
 
 FILE_ORIGINS = {"file_stem", "event_time"}
@@ -19,7 +19,7 @@ class EventMap(SourceModel):
     """One event of a row. `no_event`: field -> texts that mean "not reported"; then there is no event."""
 
     kind: str
-    time: TimeMap
+    time: TimeMap = TimeMap(format=RFC3339)  # that of receipt
     no_event: dict[str, tuple[str, ...]] = {}
     fields: dict[str, FieldMap]
 
@@ -108,8 +108,7 @@ class SourceFormat(SourceModel):
             absent = [
                 column for field in event.fields.values() for column in field.columns if column not in columns
             ]
-            if (not event.time.column) != (self.across == "date"):
-                raise ValueError("time.column: needed, unless the columns are dates")
+            self._has_its_time(event.time)
             absent += [name for name in names_of(event.time.column) if name not in self.header]
             if absent:
                 raise ValueError(f"fields: column {absent[0]} is not in the header")
@@ -124,6 +123,17 @@ class SourceFormat(SourceModel):
             if unread:
                 raise ValueError(f"no_event: {unread[0]} is not read")
         return self
+
+    def _has_its_time(self, time: TimeMap) -> None:
+        """Raises ValueError when it is not known where the time is."""
+        if self.layout == "wide" and (not time.column) != (self.across == "date"):
+            raise ValueError("time.column: needed, unless the columns are dates")
+        if time.origin and (time.column or self.layout == "wide"):
+            raise ValueError("time.origin: only of a long file, and not with a column")
+        if time.origin and time.origin not in self.parts:
+            raise ValueError(f"time.origin: {time.origin} is no named group of file_name")
+        if self.layout == "long" and not (time.column or time.origin) and time.format != RFC3339:
+            raise ValueError("time: column or origin is needed; without `time` it is that of receipt")
 
     @property
     def parts(self) -> set[str]:

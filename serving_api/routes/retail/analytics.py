@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from serving_api.http.request_checks import require_acceptable
 from serving_api.http.router import Router, StrictRoute
+from serving_api.http.spreadsheets import list_format
 from serving_api.reads.responses import CurrentResponses, Responses
 from serving_api.reads.retail.categories import encoded_category, is_simulated, items_of, rows_of, shop_of
 from serving_api.reads.snapshots import Snapshot
@@ -62,7 +63,7 @@ class RepeatedAnswer(StrictRoute):
             responses = Responses(request)
             read = tables_of(self.name, responses)
             known = read[0].cache.get(address_key(request, read, responses.snapshots[REVENUE]))
-            if known is None:
+            if known is None or list_format(request, None) != "json":
                 return await compute(request)
             require_acceptable(request)
             item, shop, demo = known
@@ -145,8 +146,9 @@ def answer(figures: str, query: CategoryQuery, responses: Responses) -> Response
 
     item = encoded_category(opened, shop, query.category, read)
     known = (item, shop, is_simulated(revenue, shop))
-    opened[0].cached(address_key(responses.request, opened, revenue), lambda: known)
-    return responses.item(opened, item, demo=known[2], variant=shop)
+    if list_format(responses.request, query.format) == "json":
+        opened[0].cached(address_key(responses.request, opened, revenue), lambda: known)
+    return responses.whole_list(opened, item, query.format, demo=known[2], variant=shop)
 
 
 def with_causal_lifts(bands: pa.Table, lifts: pa.Table) -> pa.Table:

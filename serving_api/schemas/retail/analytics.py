@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import Meta, Name, QueryParameters
+from serving_api.schemas.envelope import FileFormat, Meta, Name, QueryParameters, WholeList
 
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0, description="currency of the shop")]
@@ -53,9 +53,10 @@ class CategoryQuery(ShopQuery):
     """Which category of which shop; all categories without it."""
 
     category: Name | None = Field(None, description="in upper or lower case; all categories without it")
+    format: FileFormat = None
 
 
-class OfShop(ShopEntry):
+class OfShop(ShopEntry, WholeList):
     """The shop that the figures are of."""
 
     meta: Meta

@@ -1,7 +1,7 @@
 """Catalogues of two shops with columns, currencies and ways of writing of their own, read by YAML alone."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from tests.lakehouse.own_lists import own_lists
 SHOPS = """
 shops:
   - {id: toko-jaya, currency: IDR, price_max: 50000000}
+  - {id: bazaar-in, currency: INR, price_max: 200000}
   - {id: kiosk-eu, currency: EUR, price_max: 2000, rating_min: 0, rating_max: 10}
 """
 FIELDS = {
@@ -58,6 +59,27 @@ fields:
   Sales: {column: sold, as: integer}
   DateAdded: {column: since, as: date, format: "%d/%m/%y"}
 """,
+    # Without a day, a discount, a category of its own; the file is called after its day.
+    "bazaar_in": r"""
+description: catalogue in rupees
+kind: listing
+layout: long
+header: [product_id, product_name, category, discounted_price, actual_price, rating, rating_count, sold]
+file_name: 'bazaar-(?P<day>\d{8})\.csv'
+time: {origin: day, format: "%Y%m%d", zone: Asia/Kolkata}
+fields:
+  Shop: {constant: bazaar-in}
+  ProductID: {column: product_id, as: identifier}
+  ProductName: {column: product_name}
+  Category: {column: category, part: ["|", 1]}
+  Price: {column: actual_price, as: number, strip: ["₹"], thousands: ","}
+  Rating: {column: rating, as: number}
+  NumReviews: {column: rating_count, as: integer, thousands: ",", otherwise: 0}
+  StockQuantity: {constant: 0}
+  Discount: {column: discounted_price, as: number, strip: ["₹"], thousands: ",", less_than: actual_price}
+  Sales: {column: sold, as: integer, strip: ["+"], decimal: ",", multiples: {rb: 1000, jt: 1e6}, otherwise: 0}
+  DateAdded: {origin: day, as: date, format: "%Y%m%d"}
+""",
 }
 FILES = {
     "jaya.csv": "Tanggal;Artikel;Nama;Kategori;Harga;Bintang;Ulasan;Stok;Diskon;Terjual;Sejak\n"
@@ -67,6 +89,13 @@ FILES = {
     "17|Lamp|Home and kitchen|1 299,90 €|8.5|12|3|20 %|44|15/01/26|2026-03-03 10:00:00\n"
     "19|Sofa|home & kitchen|2 499 €|10.5|12|3|20 %|44|15/01/26|2026-03-03 10:00:00\n",
 }
+BAZAAR = (
+    "product_id,product_name,category,discounted_price,actual_price,rating,rating_count,sold\n"
+    'B07-X,Cable,Electronics|Cables|USB,₹399,"₹1,099",4.2,"24,269","1,2rb+"\n'
+    "B07-Y,Lamp,Electronics,₹250,₹250,3.9,,2jt\n"
+    "B07-Z,Kettle,Electronics,₹10,₹20,|,7,\n"
+    "B07-0,Bag,Electronics,₹10,0,4.0,7,3\n"
+)
 ARRIVED = datetime(2026, 3, 4, tzinfo=UTC)
 
 
@@ -116,3 +145,41 @@ def test_listings_are_of_their_shop_and_within_its_bounds(home: Path) -> None:
             "rating_range": "rating 10.5 lies outside 0 to 10",
         },
     ]
+
+
+def test_catalogue_without_days_and_discounts_is_read_by_its_name_and_prices(home: Path) -> None:
+    path = home / "bazaar-20260302.csv"
+    path.write_text(BAZAAR, encoding="utf-8")
+    file = FileEvents(path, format_of(path))
+    rows = [
+        {"event_id": f"b{number}", "value": file.event(row).value, "received_at": ARRIVED}
+        for number, row in enumerate(file.rows())
+    ]
+    verdicts = verdicts_of("listing", bronze("listing", rows))
+    listed = verdicts.table.to_pylist()
+    names = ("category", "price", "num_reviews", "sales", "date_added")
+    assert [tuple(row[name] for name in names) for row in listed[:2]] == [
+        ("ELECTRONICS", 1099, 24269, 1200, date(2026, 3, 2)),
+        ("ELECTRONICS", 250, 0, 2_000_000, date(2026, 3, 2)),
+    ]
+    assert listed[0]["discount_pct"] == pytest.approx(100 * (1 - 399 / 1099))
+    assert listed[1]["discount_pct"] == 0
+    assert {row["event_time"].isoformat() for row in listed} == {"2026-03-01T18:30:00+00:00"}
+    assert [reasons and {reason["rule"] for reason in reasons} for reasons in reasons_of(verdicts)] == [
+        None,
+        None,
+        {"rating_required", "field_type"},
+        {"discount_range", "price_zero"},
+    ]
+
+
+def test_listings_of_a_file_without_any_time_hold_at_their_receipt(home: Path) -> None:
+    timeless = FIELDS["bazaar_in"].replace('time: {origin: day, format: "%Y%m%d", zone: Asia/Kolkata}\n', "")
+    (home / "sources" / "bazaar_in.yml").write_text(timeless, encoding="utf-8")
+    path = home / "bazaar-20260302.csv"
+    path.write_text(BAZAAR, encoding="utf-8")
+    file = FileEvents(path, format_of(path))
+    first = next(file.rows())
+    assert first.payload is not None and "event_time" not in first.payload
+    rows = [{"event_id": "b", "value": file.event(first).value, "received_at": ARRIVED}]
+    assert verdicts_of("listing", bronze("listing", rows)).table["event_time"].to_pylist() == [ARRIVED]

@@ -56,7 +56,7 @@ def test_every_wait_ends_when_the_stack_is_stopped(lone_home: Path, producer: "s
         for wait in (
             lambda: demo.first_price(steps, producer, 600),
             lambda: demo.wait_drained(steps, None),
-            lambda: demo.wait_for_figures(steps),
+            lambda: demo.wait_for_figures(steps, demo.MODELS),
             lambda: demo.finish(producer),
         ):
             with pytest.raises(StackError, match="another command has stopped the stack"):

@@ -1,10 +1,12 @@
 """The figures of a shop: by category, of the newest state."""
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from serving_api.http.spreadsheets import MEDIA_TYPES
 from tests.support.api import Api, new_stack, pages
 from tests.support.retail.shop_lake import CATEGORIES, fill_shop
 from tests.support.waiting import eventually
@@ -20,6 +22,28 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     running = Api(stack)
     yield running
     running.stop()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_figures_are_also_files_with_the_same_items(shop: Api, path: str) -> None:
+    items = shop.get(f"/analytics/{path}?category=books").json()["items"]
+    for form, address, headers in (
+        ("csv", f"/analytics/{path}?category=books&format=csv", {}),
+        ("csv", f"/analytics/{path}?category=books", {"accept": "text/csv"}),
+        ("xlsx", f"/analytics/{path}?category=books&format=xlsx", {}),
+    ):
+        answer = shop.get(address, headers=headers)
+        assert answer.status_code == 200 and answer.headers["content-type"].startswith(MEDIA_TYPES[form])
+        assert answer.headers["content-disposition"].endswith(f'.{form}"')
+        if form == "csv":
+            rows = list(csv.DictReader(answer.text.splitlines()))
+            assert [row["category"] for row in rows] == ["BOOKS"] * len(items) and list(rows[0]) == list(
+                items[0]
+            )
+        else:
+            assert answer.content[:2] == b"PK"
+    again = shop.get(f"/analytics/{path}?category=books")
+    assert again.json()["items"] == items, "a file is never taken for the answer in JSON"
 
 
 def test_revenue_is_the_sum_over_the_newest_states(shop: Api) -> None:
@@ -56,7 +80,8 @@ def test_category_is_a_filter_in_any_case(shop: Api, path: str) -> None:
 
 def test_shops_have_figures_of_their_own(shop: Api) -> None:
     listed = shop.get("/api/v1/retail/shops").json()
-    assert [item["shop"] for item in listed["items"]] == ["main", "toko-b"] and listed["meta"]["demo_data"]
+    assert [item["shop"] for item in listed["items"]] == ["main", "panel", "toko-b"]
+    assert listed["meta"]["demo_data"]
     for path in PATHS:
         body = shop.get(f"/analytics/{path}").json()
         other = shop.get(f"/analytics/{path}?shop=toko-b").json()
@@ -130,7 +155,7 @@ def test_address_is_answered_again_until_its_table_has_a_new_version(
         bodies = [api.get(f"/analytics/{path}").json() for _ in range(2)]
         assert len({body["meta"].pop("request_id") for body in bodies}) == 2
         assert bodies[0] == bodies[1] and bodies[0]["items"] == []
-        assert api.get(f"/analytics/{path}", headers={"Accept": "text/csv"}).status_code == 406
+        assert api.get(f"/analytics/{path}", headers={"Accept": "text/html"}).status_code == 406
     assert api.get(PRODUCTS).json()["items"] == []
     Path(stack.lake_root).mkdir(exist_ok=True)
     Path(f"{home}/filled/gold").rename(f"{stack.lake_root}/gold")

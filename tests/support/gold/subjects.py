@@ -7,6 +7,7 @@ once: then the law is about batches, order, restarts and marks, and the figures 
 from tests.support.gold.arrivals import arrivals, partition_faults
 from tests.support.gold.issued import AccuracyJob, forecasts_and_prices, model_accuracy
 from tests.support.gold.learned import anomalies, impact_factors, prices_and_rain, verdicts, weather_prices
+from tests.support.gold.posts import posts, sentiment
 from tests.support.gold.records import bound_rows, records
 from tests.support.gold.senders import (
     collector_freshness,
@@ -18,13 +19,19 @@ from tests.support.gold.senders import (
     schema_drift,
 )
 from tests.support.gold.series import alerts, prices_and_readings, series_statistics, silent_series
-from tests.support.gold.shops import listings, posts, sentiment, shop_table
+from tests.support.gold.shop_periods import product_supply, promotions, revenue_periods, top_products
+from tests.support.gold.shops import (
+    customer_satisfaction,
+    discount_effect,
+    listings,
+    price_rating,
+    revenue,
+)
 from tests.support.gold.subject import Subject
 from tests.support.gold.supply import chain, routes, stock_days, stocks, supply_transfers
 from tests.support.gold.trading import bars_and_orders, bars_live, portfolio, signals, trades, verifications
 from tests.support.gold.weekly import weekly_index, weeks_of_prices
 
-SHOP = ("revenue", "discount_effect", "price_rating", "customer_satisfaction", "top_products")
 WRITTEN_AT = ("measured_at", "prices_version", "weather_version", "sentiment_version")
 SUBJECTS: dict[str, Subject] = {
     "links and causes": Subject(
@@ -93,7 +100,20 @@ SUBJECTS: dict[str, Subject] = {
         weeks_of_prices,
         {"gold.weekly_index": weekly_index},
     ),
-    "shops": Subject(("retail",), listings, {f"gold.{name}": shop_table(f"gold.{name}") for name in SHOP}),
+    "shops": Subject(
+        ("retail",),
+        listings,
+        {
+            "gold.revenue": revenue,
+            "gold.revenue_periods": revenue_periods,
+            "gold.discount_effect": discount_effect,
+            "gold.promotions": promotions,
+            "gold.price_rating": price_rating,
+            "gold.customer_satisfaction": customer_satisfaction,
+            "gold.top_products": top_products,
+            "gold.product_supply": product_supply,
+        },
+    ),
     "posts": Subject(("sentiment",), posts, {"gold.sentiment": sentiment}),
     "trading": Subject(
         ("signals", "trades"),

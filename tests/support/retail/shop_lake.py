@@ -4,16 +4,16 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
+import pyarrow.dataset as ds
 
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
-from lakehouse.io.query import run_contract_sql, run_sql
+from lakehouse.io.query import run_contract_sql
 from lakehouse.sentiment.classifier import PolarityClassifier, classifier_of
 from lakehouse.sentiment.daily import mentions_of
 from lakehouse.sentiment.products import Product, ProductNames
 from scripts.bench.api_lake import write
-from streaming_jobs.gold.retail import LATEST, LATEST_SQL, REVENUE, TOP_PRODUCTS, category_rows
+from streaming_jobs.gold.retail import Retail, figures
 from tests.support.written_lake import complete
 
 BEGAN = datetime(2026, 3, 1, 5, tzinfo=UTC)
@@ -24,6 +24,16 @@ POSTS = (
     "radio saku saya jelek, kecewa",
     "RADIO SAKU baik",
     "Layangan naga terbang tinggi",
+)
+
+# Products of a shop with a panel: days with a discount and its depth, days without stock.
+PANEL: tuple[tuple[tuple[tuple[range, float], ...], range], ...] = (
+    (((range(20, 27), 20.0),), range(0)),
+    (((range(20, 25), 10.0), (range(25, 30), 30.0)), range(0)),  # one promotion of two depths
+    (((range(55, 60), 25.0),), range(0)),  # it lasts
+    (((range(30, 40), 20.0),), range(33, 36)),
+    (((range(60), 15.0),), range(0)),  # no promotion: it was never without
+    ((), range(50, 54)),
 )
 
 
@@ -50,6 +60,42 @@ def shop_listings(products: int = 90, shop: str = "main") -> list[dict[str, Any]
         for product in range(products)
         for state in (0, 1)
     ]
+
+
+def panel_listings(shop: str = "panel", days: int = 60) -> list[dict[str, Any]]:
+    """A state of each of PANEL a day. Discounts raise the units by half, but not those of product 3."""
+    rows = []
+    for product, (reductions, sold_out) in enumerate(PANEL):
+        sales, stock = 500, 400
+        discount = 0.0
+        for day in range(days):
+            demand = (4 + product + day % 2) * (1.5 if discount and product != 3 else 1)
+            sold = min(int(demand), stock) if day else 0
+            sales, stock = sales + sold, stock - sold
+            if day in sold_out:
+                stock = 0
+            elif stock < 20:
+                stock = 60
+            discount = next((depth for span, depth in reductions if day in span), 0.0)
+            rows.append(
+                {
+                    "event_id": f"{shop}{product}-{day}",
+                    "shop": shop,
+                    "product_id": product,
+                    "product_name": name_of(product, shop),
+                    "category": CATEGORIES[product % 3],
+                    "price": 20.0 + 15 * product + (5 if day >= 45 else 0),
+                    "rating": 3.0 + product / 5,
+                    "num_reviews": 40 + day,
+                    "stock_quantity": stock,
+                    "discount_pct": discount,
+                    "sales": sales,
+                    "date_added": date(2026, 2, 1),
+                    "event_time": BEGAN + timedelta(days=day),
+                    "event_month": f"{BEGAN + timedelta(days=day):%Y-%m}",
+                }
+            )
+    return rows
 
 
 def name_of(product: int, shop: str) -> str:
@@ -82,8 +128,8 @@ def sentiment_of(
 
 
 def fill_shop(root: str) -> list[dict[str, Any]]:
-    """Write the tables of two shops with products of the same numbers; returns their listings."""
-    listings = shop_listings() + shop_listings(12, "toko-b")
+    """Write the tables of three shops with products of the same numbers; returns their listings."""
+    listings = shop_listings() + shop_listings(12, "toko-b") + panel_listings()
     write_figures(root, listings)
     write(root, "gold.sentiment", product_days(listings))
     return listings
@@ -91,13 +137,6 @@ def fill_shop(root: str) -> list[dict[str, Any]]:
 
 def write_figures(root: str, listings: list[dict[str, Any]]) -> None:
     """Append what the listings give to the tables that a retail job computes."""
-    silver = complete(contracts()["silver.listings"], listings)
-    latest = run_sql(LATEST_SQL, {"silver_listings": silver})
-    tables: dict[str, pa.Table] = {
-        REVENUE: run_contract_sql(contracts()[REVENUE], {"silver_listings": silver}),
-        TOP_PRODUCTS: run_contract_sql(contracts()[TOP_PRODUCTS], {LATEST: latest}),
-    }
-    for table, rows in category_rows(latest).items():
-        tables[table] = pa.Table.from_pylist(rows, arrow_schema(contracts()[table]))
-    for table, filled in tables.items():
-        write(root, table, filled.to_pylist())
+    silver = ds.dataset(complete(contracts()["silver.listings"], listings))
+    for table, rows in figures(Retail().prepared(lambda _: silver)):
+        write(root, table, rows.to_pylist())
