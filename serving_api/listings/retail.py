@@ -1,9 +1,10 @@
 """Lists of a shop: revenue by day and period, products, stock, promotions, how units follow prices."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pyarrow.compute as pc
 
+from lakehouse.translation import in_language
 from serving_api.listings.listing import (
     Filter,
     Listing,
@@ -31,12 +32,21 @@ def of_shop(request: ListRequest) -> Callable[[Row], bool]:
     return lambda item: simulated
 
 
+def elasticities(rows: Sequence[Row], request: ListRequest) -> list[Row]:
+    """The items, with the reason of a refusal in the language of the request."""
+    items = map(ELASTICITY.item_of, rows)
+    return [
+        item if item["reason"] is None else item | {"reason": in_language(item["reason"], request.language)}
+        for item in items
+    ]
+
+
 SHOP = Filter("shop", "the default shop, or the only one, without it", annotation=ShopName)
 BY_CATEGORY = (
     Filter(
         "category",
         CATEGORY_COLUMN,
-        lambda name, request: pc.field("category") == listed_category(request.snapshot, name),
+        lambda name, request: pc.field("category") == listed_category(request.others[REVENUE], name),
         Name,
     ),
     SHOP,
@@ -120,7 +130,9 @@ ELASTICITY = Listing(
     filters=(*BY_CATEGORY, equal("product_id", "the product; 0: categories as a whole; all without it")),
     condition=lambda request: pc.field("shop") == shop(request),
     order="category, product_id",
+    present=elasticities,
     demo=of_shop,
+    variant=lambda request: request.language,
 )
 TOP_PRODUCTS = Listing(
     table="gold.top_products",

@@ -22,8 +22,8 @@ CARDS = {
     "/pipa-data": 8,
     "/iph": 3,
     "/dashboard/map/": 2,
-    "/sales": 5,
-    "/pricing": 3,
+    "/sales": 7,
+    "/pricing": 5,
     "/customers": 3,
 }
 PANELS = {path: CARDS.get(path, 1) for path in PAGES if path not in ELSEWHERE}  # least number of cards

@@ -4,12 +4,12 @@ import re
 
 import pytest
 import skops.io
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from lakehouse.sales import TARGETS, model_name
 from ml.sales.stack import fit_demand
 from scripts.bench.api_lake import write
-from tests.browser.answers import english_words
+from tests.browser.answers import altered, english_words
 from tests.browser.test_pages import api_body
 from tests.serving_api.models.test_sales import model
 from tests.support.api import ApiProcess, Environment
@@ -19,6 +19,44 @@ from tests.support.served_lake import NOW
 
 TRAINED = "toko-b"
 REASON = "no signal: skill of forest over the overall median on products not seen is 0.1 %, at least -0.4 %; "
+
+
+PANEL = "panel"  # the shop with a state of each product a day
+MEASURED = {"elasticity": -2.5, "elasticity_low": -2.75, "elasticity_high": -2.25, "reason": None}
+REFUSED = dict.fromkeys(("elasticity", "elasticity_low", "elasticity_high"))
+
+
+def card(page: Page, title: str) -> Locator:
+    """The panel with that heading."""
+    return page.locator("section", has=page.get_by_role("heading", name=title, exact=True, level=2))
+
+
+@pytest.fixture(scope="module")
+def measured(running: ApiProcess) -> str:
+    """The shop with elasticities: one category measured, one refused; one lift of a discount."""
+    shared = {"shop": PANEL, "naive_elasticity": -0.5, "price_spread": 0.12, "days": 120, "units_a_day": 5.5}
+    shared |= {"price": 40.0, "price_low": 30.0, "price_high": 50.0, "test_days": 21, "measured_at": NOW}
+    refused = REFUSED | {"verdict": "refused", "reason": f"{REASON}the overall median serves"}
+    rows = [
+        shared | {"category": category, "product_id": product, "product_name": name, **result}
+        for category, product, name, result in (
+            ("BOOKS", 0, "", MEASURED | {"verdict": "measured"}),
+            ("BOOKS", 3, "product 3", MEASURED | {"verdict": "measured"}),
+            ("KITES", 0, "", refused),
+        )
+    ]
+    lift = {
+        "shop": PANEL,
+        "category": "ELECTRONICS",
+        "discount_band": "5-15",
+        "lift_units": 0.3,
+        "lift_low": 0.2,
+    }
+    with Environment(running.stack).entered():
+        root = running.stack.lake_root
+        write(root, "gold.price_elasticity", rows)
+        write(root, "gold.discount_lift", [lift | {"lift_high": 0.4, "days": 60, "measured_at": NOW}])
+    return PANEL
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +100,7 @@ def test_trained_model_predicts_and_its_verdict_is_in_the_language_of_the_page(
     expect(page.locator("main")).to_contain_text("0,99")
     for shown in ("12,25", "9,5"):
         expect(page.locator("main")).to_contain_text(shown)
-    expect(page.locator(".bars meter")).to_have_count(3)
+    expect(card(page, "Pendapatan sampai sekarang").locator(".bars meter")).to_have_count(3)
     assert english_words(page) == []
     page.goto(f"/sales?toko={trained}&lang=en")
     expect(page.locator("form.product").locator("xpath=..")).to_contain_text("no signal: skill of forest")
@@ -87,8 +125,9 @@ def test_filter_by_category_reaches_every_page_and_figure(page: Page, site: str)
     items = api_body(site, "/analytics/revenue?category=books")["items"]
     assert isinstance(items, list)
     shown = f"{round(items[0]['revenue']):,}".replace(",", ".")
-    expect(page.locator("tbody tr", has_text="BOOKS").first).to_contain_text(shown)
-    for path, downloads in (("sales", 1), ("pricing", 2), ("customers", 1)):
+    total = card(page, "Pendapatan sampai sekarang")
+    expect(total.locator("tbody tr", has_text="BOOKS")).to_contain_text(shown)
+    for path, downloads in (("sales", 3), ("pricing", 1), ("customers", 1)):
         page.locator(f"nav a[href*={path}]").click()
         expect(page).to_have_url(f"{site}/{path}?kategori=BOOKS")
         expect(page.locator(".full tbody tr", has_text="BOOKS").first).to_be_visible()
@@ -106,7 +145,8 @@ def test_shop_has_figures_of_its_own_on_every_page(page: Page, site: str) -> Non
     page.locator(".choice").get_by_role("combobox", name="Toko", exact=True).select_option("toko-b")
     (books,) = api_body(site, "/analytics/revenue?category=books&shop=toko-b")["items"]
     shown = f"{round(books['revenue']):,}".replace(",", ".")
-    expect(page.locator("tbody tr", has_text="BOOKS").first).to_contain_text(shown)
+    total = card(page, "Pendapatan sampai sekarang")
+    expect(total.locator("tbody tr", has_text="BOOKS")).to_contain_text(shown)
     page.locator("nav a[href*=customers]").click()
     expect(page).to_have_url(f"{site}/customers?toko=toko-b")
 
@@ -148,3 +188,107 @@ def test_sentiment_of_products_is_shown_and_its_absence_stated(page: Page) -> No
     expect(panel).to_contain_text("No post names a product of this shop")
     page.goto("/customers?toko=toko-b&lang=id")
     expect(page.locator("main")).to_contain_text("Tidak ada unggahan yang menyebut produk toko ini")
+
+
+def test_what_changed_most_comes_first_and_stands_against_the_period_before(page: Page, site: str) -> None:
+    page.goto(f"/sales?toko={PANEL}")
+    changes = card(page, "Yang paling berubah")
+    items = api_body(site, f"/api/v1/retail/revenue-periods?shop={PANEL}&days=28")["items"]
+    most = max(items, key=lambda item: abs(item["revenue"] - item["revenue_before"]))
+    expect(changes.locator(".lead")).to_contain_text(f"{most['category']} berubah paling besar dalam 28 hari")
+    expect(changes.locator(".lead")).to_contain_text("pendapatan turun")
+    expect(changes.locator(".lead")).to_contain_text(re.compile("karena|sama-sama"))
+    expect(changes.locator(".tile").first).to_contain_text(
+        f"{round(sum(i['revenue'] for i in items)):,}".replace(",", ".")
+    )
+    expect(changes.locator(".tile .more").first).to_contain_text("sebelumnya")
+    expect(changes.locator(".bars meter")).to_have_count(2 * len(items))
+    daily = card(page, "Pendapatan per hari")
+    expect(daily.locator("svg.curve .before")).to_have_count(1)
+    expect(daily.locator(".legend")).to_contain_text("periode sebelumnya")
+    page.get_by_role("button", name="7 hari", exact=True).click()
+    expect(page).to_have_url(f"{site}/sales?toko={PANEL}&hari=7")
+    expect(changes.locator(".lead")).to_contain_text("dalam 7 hari")
+    assert english_words(page) == []
+
+
+def test_products_to_be_ordered_come_first_and_a_rough_basis_is_stated(page: Page, site: str) -> None:
+    page.goto(f"/sales?toko={PANEL}&kategori=BOOKS")
+    order = card(page, "Pesan ini dahulu")
+    path = f"/api/v1/retail/product-supply?shop={PANEL}&category=books"
+    urgent = api_body(site, f"{path}&order_first=true")["items"]
+    expect(order.locator(".lead")).to_contain_text(f"{len(urgent)} produk habis")
+    expect(order.locator(".lead")).to_contain_text(urgent[0]["product_name"])
+    expect(order.locator("tbody tr").first).to_contain_text("Pesan dahulu")
+    with page.expect_download() as download:
+        order.get_by_role("link", name="Unduh XLSX").click()
+    assert download.value.suggested_filename.endswith(".xlsx")
+    expect(order).not_to_contain_text("hanya perkiraan kasar")
+    page.goto("/sales")
+    expect(order).to_contain_text("hanya perkiraan kasar")
+    expect(card(page, "Yang paling berubah").locator(".lead")).to_contain_text("Belum ada periode pembanding")
+
+
+def test_one_state_of_each_product_gives_no_change(page: Page) -> None:
+    page.route("**/revenue-periods**", altered(lambda body: body | {"items": []}))
+    page.goto("/sales")
+    expect(card(page, "Yang paling berubah").locator(".empty")).to_contain_text("untuk kedua kalinya")
+
+
+def test_causal_lift_stands_with_the_band_and_the_page_names_which_to_believe(
+    page: Page, measured: str
+) -> None:
+    page.goto(f"/pricing?toko={measured}")
+    discounts = card(page, "Diskon dan penjualan")
+    expect(discounts).to_contain_text("Percayai kolom “karena diskon”")
+    expect(discounts.locator(".intervals")).to_contain_text("+30,0\xa0% (+20,0\xa0% sampai +40,0\xa0%)")
+    cells = discounts.locator("tbody tr", has_text="ELECTRONICS").filter(has_text="5-15 %").locator("th, td")
+    expect(cells.nth(3)).to_have_text("+30,0\xa0%")
+    expect(cells.nth(7)).to_have_text("Ya")  # more than the break-even of a discount of 15 %
+    assert english_words(page) == []
+    page.goto("/pricing")
+    expect(discounts).to_contain_text("Ini hanya hubungan")
+
+
+def test_elasticity_has_its_interval_and_the_naive_figure_or_the_reason_and_the_test(
+    page: Page, measured: str
+) -> None:
+    page.goto(f"/pricing?toko={measured}")
+    panel = card(page, "Harga dan jumlah terjual")
+    expect(panel.locator(".lead")).to_contain_text("Bila harga BOOKS naik 1 %")
+    expect(panel.locator(".lead")).to_contain_text("harga yang lebih rendah menaikkan pendapatan")
+    books = panel.locator("tbody tr", has_text="BOOKS").locator("th, td")
+    expect(books).to_have_text(["BOOKS", "−2,5", "−2,75", "−2,25", "−0,5", "terukur", "–", "0,12", "120"])
+    refused = panel.locator("tbody tr", has_text="KITES")
+    expect(refused).to_contain_text("ditolak: tidak ada sinyal")
+    expect(refused).to_contain_text("uji 21 hari")
+    page.locator(".choice").get_by_role("combobox", name="Kategori", exact=True).select_option("BOOKS")
+    expect(card(page, "Produk BOOKS").locator("tbody tr", has_text="product 3")).to_contain_text("−2,5")
+    assert english_words(page) == []
+
+
+def test_promotions_are_listed_with_what_they_brought(page: Page, site: str) -> None:
+    page.goto(f"/pricing?toko={PANEL}")
+    panel = card(page, "Promosi")
+    items = api_body(site, f"/api/v1/retail/promotions?shop={PANEL}")["items"]
+    paid = [item["paid_off"] for item in items if item["paid_off"] is not None]
+    expect(panel.locator(".lead")).to_contain_text(f"{sum(paid)} dari {len(paid)} promosi")
+    expect(panel.locator("tbody tr")).to_have_count(len(items))
+    expect(panel.locator("tbody tr", has_text="masih berjalan")).to_have_count(1)
+    page.goto("/pricing")
+    expect(panel.locator(".empty")).to_contain_text("Belum ada promosi")
+
+
+def test_reviews_that_are_needed_follow_from_the_shown_figures(page: Page, site: str) -> None:
+    page.goto("/customers")
+    panel = card(page, "Kepuasan pelanggan")
+    (books,) = api_body(site, "/analytics/customer-satisfaction?category=books")["items"]
+    expect(panel).to_contain_text(f"m = {books['prior_rating']:.2f}".replace(".", ","))
+    panel.get_by_label("Kategori").select_option("BOOKS")
+    panel.get_by_label("Penilaian yang hendak dilampaui").fill("4.5")
+    weight = books["prior_reviews"] + books["reviews"]
+    needed = int((4.5 - books["bayesian_rating"]) * weight / 0.5) + 1
+    expect(panel.locator("output")).to_contain_text(f"BOOKS perlu {needed:,} ulasan".replace(",", "."))
+    panel.get_by_label("Penilaian yang hendak dilampaui").fill("5")
+    expect(panel.locator("output")).to_contain_text("tidak dapat membawa penilaian melampaui 5")
+    assert english_words(page) == []

@@ -12,6 +12,7 @@ from tests.support.retail.shop_lake import CATEGORIES, fill_shop
 from tests.support.waiting import eventually
 
 PRODUCTS = "/api/v1/retail/product-sentiment"
+LISTS = ("revenue-history", "revenue-periods", "product-supply", "promotions", "elasticity", "top-products")
 PATHS = ("revenue", "discount", "price-rating", "customer-satisfaction")
 
 
@@ -76,6 +77,13 @@ def test_category_is_a_filter_in_any_case(shop: Api, path: str) -> None:
     refused = shop.get(f"/analytics/{path}?category=TELEPATHY")
     assert (refused.status_code, refused.json()["type"]) == (404, "/problems/unknown-category")
     assert shop.get(f"/analytics/{path}?brand=x").status_code == 422
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_category_filters_lists_also_of_tables_that_are_not_held_in_memory(shop: Api, path: str) -> None:
+    items = shop.get(f"/api/v1/retail/{path}?shop=panel&category=books").json()["items"]
+    assert {item["category"] for item in items} <= {"BOOKS"} and (items or path == "elasticity")
+    assert shop.get(f"/api/v1/retail/{path}?shop=panel&category=TELEPATHY").status_code == 404
 
 
 def test_shops_have_figures_of_their_own(shop: Api) -> None:

@@ -9,6 +9,8 @@ export interface CurvePoint {
   y: number;
   low?: number;
   high?: number;
+  /** The same of the period before; null where it is unknown. */
+  before?: number | null;
 }
 interface CurveProps {
   points: CurvePoint[];
@@ -28,11 +30,22 @@ const TOP = 10;
 export function Curve(props: CurveProps) {
   const { points, label, showX, showY } = props;
   const column = (name: string, title: string, value: (point: CurvePoint) => number | null): Column<CurvePoint> => ({ name, title, value, show: (point) => (value(point) === null ? "–" : showY(value(point)!)) });
-  const ends = points.some((point) => point.low !== undefined) ? [column("low", t("interval_low"), (point) => point.low ?? null), column("high", t("interval_high"), (point) => point.high ?? null)] : [];
-  const columns = [{ ...column("at", t("curve_at"), (point) => point.x), show: (point: CurvePoint) => showX(point.x) || whole(point.x) }, column("value", t("value"), (point) => point.y), ...ends];
+  const ends = points.some((point) => point.low !== undefined) ? [column("low", t("lower_end"), (point) => point.low ?? null), column("high", t("upper_end"), (point) => point.high ?? null)] : [];
+  const hasBefore = points.some((point) => point.before != null);
+  const columns = [{ ...column("at", t("curve_at"), (point) => point.x), show: (point: CurvePoint) => showX(point.x) || whole(point.x) }, column("value", t("value"), (point) => point.y), ...(hasBefore ? [column("before", t("period_before"), (point) => point.before ?? null)] : []), ...ends];
   return (
     <ChartOrTable label={label} columns={columns} rows={points} keyOf={(point) => String(point.x)}>
       <Drawing {...props} />
+      {hasBefore && (
+        <ul class="legend">
+          <li>
+            <i class="sign past" aria-hidden="true" /> {t("this_period")}
+          </li>
+          <li>
+            <i class="sign before" aria-hidden="true" /> {t("period_before")}
+          </li>
+        </ul>
+      )}
     </ChartOrTable>
   );
 }
@@ -40,15 +53,18 @@ export function Curve(props: CurveProps) {
 function Drawing({ points, label, showX, showY, mark }: CurveProps) {
   const highs = points.map((point) => point.high ?? point.y);
   const lows = points.map((point) => point.low ?? point.y);
+  const earlier = points.flatMap(({ before }) => (before == null ? [] : [before]));
   const [left, right] = [points[0].x, points.at(-1)!.x];
-  const [bottom, top] = [Math.min(...lows), Math.max(...highs)];
+  const [bottom, top] = [Math.min(...lows, ...earlier), Math.max(...highs, ...earlier)];
   const x = (value: number) => LEFT + ((value - left) / (right - left || 1)) * (WIDTH - LEFT - 12);
   const y = (value: number) => TOP + ((top - value) / (top - bottom || 1)) * (HEIGHT - TOP - BOTTOM);
   const path = (values: number[]) => points.map((point, index) => `${x(point.x).toFixed(1)} ${y(values[index]).toFixed(1)}`);
+  const before = points.map((point, index) => (point.before == null ? "" : `${points[index - 1]?.before == null ? "M" : "L"}${x(point.x).toFixed(1)} ${y(point.before).toFixed(1)}`));
   const band = [...path(highs), ...path(lows).reverse()].join("L");
   return (
     <svg class="curve" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={label}>
       <path class="band" d={`M${band}Z`} />
+      {earlier.length > 0 && <path class="before" d={before.join("")} />}
       <path class="line" d={`M${path(points.map((point) => point.y)).join("L")}`} />
       {mark != null && <path class="mark" d={`M${x(mark).toFixed(1)} ${TOP}V${HEIGHT - BOTTOM}`} />}
       {[top, bottom].map((value) => (

@@ -8,6 +8,7 @@ import { isShown } from "../map/filter.ts";
 import { ProvinceMap } from "../map/ProvinceMap.tsx";
 import { linkTo, setParams } from "../router.ts";
 import { column, derivedColumn, DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
+import { Tiles as TileRow } from "../ui/Figures.tsx";
 import { Verdict } from "../ui/Level.tsx";
 import { Panel } from "../ui/Panel.tsx";
 import { TablePanel } from "../ui/TablePanel.tsx";
@@ -32,17 +33,7 @@ function Tiles({ item }: { item: OverviewItem }) {
     [t("gap"), change(item.gap_pct), item.reference_price_idr === null ? t("no_reference") : `${item.reference_kind} ${rupiah(item.reference_price_idr)}`],
     [t("above"), item.regions_above ? <a href={linkTo("/dashboard/map/", { komoditas: item.commodity, metrik: "gap" })}>{above}</a> : above, t("tile_spread", { spread: percent(item.dispersion_pct) })],
   ];
-  return (
-    <dl class="tiles">
-      {tiles.map(([name, value, more]) => (
-        <div key={name} class="tile">
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-          <dd class="more">{more}</dd>
-        </div>
-      ))}
-    </dl>
-  );
+  return <TileRow tiles={tiles} />;
 }
 
 /** The table as CSV, and all months with their changes as a workbook. */

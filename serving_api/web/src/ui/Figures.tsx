@@ -1,5 +1,6 @@
 /** Named figures: in a row, or as bars. */
 import type { ComponentChildren } from "preact";
+import { t } from "../i18n/index.ts";
 
 /** A name, its figure, and a class for its tone. */
 export type Fact = [name: string, text: ComponentChildren, tone?: string];
@@ -17,24 +18,47 @@ export function Facts({ facts, class: name = "strip" }: { facts: Fact[]; class?:
   );
 }
 
+/** Large figures in a row, each with what it is to be compared with. */
+export function Tiles({ tiles }: { tiles: [name: string, value: ComponentChildren, more: ComponentChildren][] }) {
+  return (
+    <dl class="tiles">
+      {tiles.map(([name, value, more]) => (
+        <div key={name} class="tile">
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+          <dd class="more">{more}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
 export interface Bar {
   name: string;
   value: number;
   text: ComponentChildren;
   /** Of a bar by itself; else the largest value is the whole. */
   max?: number;
+  /** What it was in the period before: a thinner bar below, with its own text. */
+  before?: { value: number; text: ComponentChildren } | null;
 }
 
-export function Bars({ bars, label }: { bars: Bar[]; label?: string }) {
-  const most = Math.max(...bars.map(({ value }) => value)) || 1;
+/** `isPaired`: every text has the same width, so that all bars have the same scale. */
+export function Bars({ bars, label, isPaired = false }: { bars: Bar[]; label?: string; isPaired?: boolean }) {
+  const most = Math.max(...bars.map(({ value, before }) => Math.max(value, before?.value ?? 0))) || 1;
   return (
-    <dl class="bars" aria-label={label}>
-      {bars.map(({ name, value, text, max }) => (
+    <dl class={isPaired ? "bars paired" : "bars"} aria-label={label}>
+      {bars.map(({ name, value, text, max, before }) => (
         <div key={name}>
           <dt>{name}</dt>
           <dd>
             <meter min={0} max={max ?? most} value={value} aria-label={name} /> {text}
           </dd>
+          {before && (
+            <dd class="before">
+              <meter min={0} max={max ?? most} value={before.value} aria-label={`${name}, ${t("period_before")}`} /> {before.text}
+            </dd>
+          )}
         </div>
       ))}
     </dl>

@@ -1,21 +1,146 @@
-/** Sales of a shop: revenue by category and day, best products, the prediction, and what the model is worth. */
+/** Sales of a shop: what changed most, revenue by category and day, what to order, best products, the prediction. */
+import type { ComponentChildren } from "preact";
 import { Curve } from "../../chart/Curve.tsx";
-import { address } from "../../data/feed.ts";
-import { usePost } from "../../data/post.ts";
-import type { RowOf, SalesModelReport } from "../../data/types.ts";
-import { day, dayOfSeconds, figure, percent, share, whole } from "../../i18n/format.ts";
+import { Spark } from "../../chart/Spark.tsx";
+import { address, useFeed } from "../../data/feed.ts";
+import type { RowOf } from "../../data/types.ts";
+import { change, day, dayOfSeconds, figure, percent, whole } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
-import { secondsOf } from "../../chart/panel.ts";
-import { column, derivedColumn, DataTable, SaveCsv, type Column } from "../../ui/DataTable.tsx";
-import { Bars } from "../../ui/Figures.tsx";
-import { Panel } from "../../ui/Panel.tsx";
+import { param, setParams } from "../../router.ts";
+import { Choices } from "../../ui/controls.tsx";
+import { column, derivedColumn, type Column } from "../../ui/DataTable.tsx";
+import { Bars, Tiles } from "../../ui/Figures.tsx";
 import { TablePanel } from "../../ui/TablePanel.tsx";
-import { CategoryChoice, chosen, ProductForm, Verdict, useSalesModel, type FormField } from "./parts.tsx";
+import { changePct, dailyRevenue, driverOf, mostChanged, total, type Period } from "./changes.ts";
+import { CategoryChoice, chosen, tenths, useMoney, Workbook } from "./parts.tsx";
+import { ModelCard, Prediction } from "./SalesModel.tsx";
 
 type CategoryRevenue = RowOf<"/analytics/revenue">;
 type RevenueDay = RowOf<"/api/v1/retail/revenue-history">;
-type SplitScores = SalesModelReport["scores"][number];
-type LeakRow = SalesModelReport["leaks"][number];
+type TopProduct = RowOf<"/api/v1/retail/top-products">;
+type Supply = RowOf<"/api/v1/retail/product-supply">;
+
+const MOST_BARS = 8;
+const MOST_ROWS = 1000;
+/** The length of a period that the reader has chosen. */
+const periodDays = () => (param("hari") === "7" ? 7 : 28);
+
+/** A change with its direction as a sign: it needs no colour. */
+const changeColumn = <Row,>(name: string, title: "change_revenue" | "change_units" | "change_price", now: (row: Row) => number | null, before: (row: Row) => number | null): Column<Row> =>
+  derivedColumn(name, title, (row: Row) => changePct(now(row), before(row)), (row: Row) => change(changePct(now(row), before(row))));
+
+const PERIODS: Column<Period>[] = [
+  column("category", "category"),
+  column("revenue", "revenue", whole),
+  column("revenue_before", "revenue_before", whole),
+  changeColumn("revenue_change_pct", "change_revenue", (row) => row.revenue, (row) => row.revenue_before),
+  column("units", "units_sold", whole),
+  column("units_before", "units_before", whole),
+  changeColumn("units_change_pct", "change_units", (row) => row.units, (row) => row.units_before),
+  column("average_net_price", "net_price", figure),
+  column("average_net_price_before", "net_price_before", figure),
+  changeColumn("price_change_pct", "change_price", (row) => row.average_net_price, (row) => row.average_net_price_before),
+];
+
+/** The category that changed most, and whether units or prices moved it. */
+function changeSentence(rows: Period[], money: (value: number | null) => string): string {
+  const most = mostChanged(rows);
+  if (!most) return t("shop_no_before", { days: 2 * rows[0].days });
+  const [now, before] = [most.revenue, most.revenue_before!];
+  const driver = driverOf(most);
+  const values = {
+    category: most.category,
+    days: most.days,
+    until: day(most.market_date),
+    size: percent(Math.abs(changePct(now, before) ?? 0)),
+    before: money(before),
+    now: money(now),
+    units: change(changePct(most.units, most.units_before)),
+    price: change(changePct(most.average_net_price, most.average_net_price_before)),
+  };
+  const first = now === before ? t("shop_unchanged", values) : !before ? t("shop_began", values) : t(now > before ? "shop_rose" : "shop_fell", values);
+  return driver && now !== before ? `${first} ${t(`shop_driver_${driver}`, values)}` : first;
+}
+
+function PeriodTiles({ rows, money }: { rows: Period[]; money: (value: number | null) => string }) {
+  const [revenue, revenueBefore, units, unitsBefore] = (["revenue", "revenue_before", "units", "units_before"] as const).map((name) => total(rows, name));
+  const price = units ? revenue! / units : null;
+  const priceBefore = revenueBefore !== null && unitsBefore ? revenueBefore / unitsBefore : null;
+  const against = (now: number | null, before: number | null, show: (value: number | null) => string) => (before === null ? t("tile_no_before") : t("tile_before", { before: show(before), change: change(changePct(now, before)) }));
+  const tiles: [string, ComponentChildren, string][] = [
+    [t("revenue"), money(revenue), against(revenue, revenueBefore, money)],
+    [t("units_sold"), whole(units), against(units, unitsBefore, whole)],
+    [t("net_price"), figure(price), against(price, priceBefore, figure)],
+  ];
+  return <Tiles tiles={tiles} />;
+}
+
+function Changes() {
+  const money = useMoney();
+  const days = periodDays();
+  const list = address("/api/v1/retail/revenue-periods", { ...chosen(), days, limit: MOST_ROWS });
+  return (
+    <TablePanel title={t("shop_changes")} list={list} columns={PERIODS} keyOf={(row) => row.category} class="full wide" file="revenue-periods" empty={t("shop_one_state")} note={t("shop_changes_note")} tools={<Workbook list={list} />} sql={`select * from gold.revenue_periods where days = ${days}`}>
+      {(rows) => (
+        <>
+          <p class="lead">{changeSentence(rows, money)}</p>
+          <PeriodTiles rows={rows} money={money} />
+          <Bars
+            label={t("revenue")}
+            isPaired
+            bars={rows.slice(0, MOST_BARS).map((row) => ({
+              name: row.category,
+              value: row.revenue,
+              text: row.revenue_before === null ? whole(row.revenue) : `${whole(row.revenue)} (${change(changePct(row.revenue, row.revenue_before))})`,
+              before: row.revenue_before === null ? null : { value: row.revenue_before, text: t("bar_before", { value: whole(row.revenue_before) }) },
+            }))}
+          />
+        </>
+      )}
+    </TablePanel>
+  );
+}
+
+const DAYS: Column<RevenueDay>[] = [
+  column("market_date", "day", day),
+  column("category", "category"),
+  column("units_new", "units_new", whole),
+  column("revenue_new", "revenue_new", whole),
+  column("revenue", "revenue_so_far", whole),
+];
+
+/** Revenue so far at the end of each day: each category counts with its newest state. */
+function soFar(days: RevenueDay[]): number[] {
+  const held = new Map<string, number>();
+  const points = new Map<string, number>();
+  for (const row of days) {
+    held.set(row.category, row.revenue);
+    points.set(row.market_date, [...held.values()].reduce((sum, value) => sum + value, 0));
+  }
+  return [...points.values()];
+}
+
+function Days() {
+  const money = useMoney();
+  const days = periodDays();
+  const list = address("/api/v1/retail/revenue-history", { ...chosen(), limit: MOST_ROWS });
+  return (
+    <TablePanel title={t("revenue_by_day")} list={list} columns={DAYS} keyOf={(row) => `${row.market_date}|${row.category}`} class="half" file="revenue-days" empty={t("empty_shop")} tools={<Workbook list={list} />} sql="select * from gold.revenue">
+      {(rows, { next_cursor }) => {
+        const points = dailyRevenue(rows, days, next_cursor === null);
+        const trend = soFar(rows.toReversed());
+        return (
+          <>
+            {points.length > 1 && <Curve points={points} label={t("new_revenue_by_day", { days })} showX={dayOfSeconds} showY={whole} />}
+            <p class="note">
+              {t("revenue_trend", { revenue: money(trend.at(-1) ?? null) })} <Spark values={trend} label={t("revenue_trend_label")} />
+            </p>
+          </>
+        );
+      }}
+    </TablePanel>
+  );
+}
 
 const CATEGORIES: Column<CategoryRevenue>[] = [
   column("category", "category"),
@@ -25,42 +150,17 @@ const CATEGORIES: Column<CategoryRevenue>[] = [
   column("average_price", "average_price", figure),
   column("discount_cost", "discount_cost", whole),
 ];
-const DAYS: Column<RevenueDay>[] = [
-  column("market_date", "day", day),
-  column("category", "category"),
-  column("units_new", "units_new", whole),
-  column("revenue_new", "revenue_new", whole),
-  column("revenue", "revenue", whole),
-];
-const PRODUCTS: Column<RowOf<"/api/v1/retail/top-products">>[] = [
-  column("product_name", "product"),
-  column("category", "category"),
-  column("revenue", "revenue", whole),
-  column("units_sold", "units_sold", whole),
-  column("price", "price", figure),
-];
-
-/** Revenue so far at the end of each day: each category counts with its newest state. */
-function byDay(days: RevenueDay[]): { x: number; y: number }[] {
-  const held = new Map<string, number>();
-  const points = new Map<string, number>();
-  for (const row of days) {
-    held.set(row.category, row.revenue);
-    points.set(row.market_date, [...held.values()].reduce((sum, value) => sum + value, 0));
-  }
-  return [...points].map(([date, y]) => ({ x: secondsOf(date), y }));
-}
-
-const MOST_BARS = 8;
 
 function Revenue() {
+  const money = useMoney();
+  const list = address("/analytics/revenue", chosen());
   return (
-    <TablePanel title={t("revenue")} list={address("/analytics/revenue", chosen())} columns={CATEGORIES} keyOf={(row) => row.category} class="full" file="revenue" empty={t("empty_shop")} note={t("revenue_note")} sql="select * from gold.revenue where newest">
+    <TablePanel title={t("revenue_so_far")} list={list} columns={CATEGORIES} keyOf={(row) => row.category} class="half" file="revenue" empty={t("empty_shop")} note={t("revenue_note")} tools={<Workbook list={list} />} sql="select * from gold.revenue where newest">
       {(rows, body) => {
         const largest = rows.toSorted((one, other) => other.revenue - one.revenue).slice(0, MOST_BARS);
         return (
           <>
-            <p class="lead">{t("revenue_sentence", { revenue: [whole(body.total_revenue), body.currency].filter(Boolean).join(" "), units: whole(rows.reduce((sum, row) => sum + row.units_sold, 0)) })}</p>
+            <p>{t("revenue_sentence", { revenue: money(body.total_revenue), units: whole(rows.reduce((sum, row) => sum + row.units_sold, 0)) })}</p>
             <Bars bars={largest.map((row) => ({ name: row.category, value: row.revenue, text: whole(row.revenue) }))} />
           </>
         );
@@ -69,107 +169,71 @@ function Revenue() {
   );
 }
 
-function Days() {
+const SUPPLY: Column<Supply>[] = [
+  column("product_name", "product"),
+  column("category", "category"),
+  derivedColumn("order_first", "supply_advice", (row) => row.order_first, (row) => (row.order_first ? <b>{t("order_now")}</b> : "–")),
+  column("days_of_supply", "days_of_supply", tenths),
+  column("stock_quantity", "stock", whole),
+  column("units_a_day", "units_a_day", tenths),
+  column("sell_through_pct", "sell_through", percent),
+  column("days_sold_out", "days_sold_out", tenths),
+  column("basis", "supply_basis", (basis) => t(basis === "observed" ? "basis_observed" : "basis_since_added")),
+];
+
+/** How many products last less than the alert, and which one is sold out first. */
+function supplySentence(urgent: Supply[], isMore: boolean): string {
+  const [first] = urgent;
+  if (!first) return t("supply_none");
+  const count = isMore ? t("at_least", { count: whole(urgent.length) }) : whole(urgent.length);
+  const values = { count, product: first.product_name, days: tenths(first.days_of_supply) };
+  return t(first.stock_quantity ? "supply_sentence" : "supply_sentence_out", values);
+}
+
+function OrderFirst() {
+  const urgent = useFeed(address("/api/v1/retail/product-supply", { ...chosen(), order_first: true, limit: MOST_ROWS })).body;
+  const list = address("/api/v1/retail/product-supply", { ...chosen(), limit: 20 });
   return (
-    <TablePanel title={t("revenue_by_day")} list={address("/api/v1/retail/revenue-history", { ...chosen(), limit: 1000 })} columns={DAYS} keyOf={(row) => `${row.market_date}|${row.category}`} class="half" file="revenue-days" empty={t("empty_shop")} sql="select * from gold.revenue">
-      {(rows) => {
-        const points = byDay(rows.toReversed());
-        return points.length > 1 && <Curve points={points} label={t("revenue_by_day")} showX={dayOfSeconds} showY={whole} />;
-      }}
+    <TablePanel title={t("order_first")} list={list} columns={SUPPLY} keyOf={(row) => String(row.product_id)} class="full wide" file="product-supply" empty={t("empty_shop")} note={t("supply_note")} tools={<Workbook list={list.replace("limit=20", `limit=${MOST_ROWS}`)} />} sql="select * from gold.product_supply order by rank">
+      {(rows) => (
+        <>
+          {urgent && <p class="lead">{supplySentence(urgent.items, urgent.next_cursor !== null)}</p>}
+          {rows.some((row) => row.basis !== "observed") && <p class="note">{t("supply_since_added")}</p>}
+        </>
+      )}
     </TablePanel>
   );
 }
 
+const PRODUCTS: Column<TopProduct>[] = [
+  column("product_name", "product"),
+  column("category", "category"),
+  column("revenue_new", "revenue_28", whole),
+  column("revenue_before", "revenue_before", whole),
+  changeColumn("revenue_change_pct", "change_revenue", (row) => row.revenue_new, (row) => row.revenue_before),
+  column("units_new", "units_28", whole),
+  column("units_before", "units_before", whole),
+  changeColumn("units_change_pct", "change_units", (row) => row.units_new, (row) => row.units_before),
+  column("price", "price", figure),
+  column("revenue", "revenue_so_far", whole),
+];
+
 function TopProducts() {
-  return <TablePanel title={t("top_products")} list={address("/api/v1/retail/top-products", { ...chosen(), limit: 20 })} columns={PRODUCTS} keyOf={(row) => String(row.product_id)} class="half" file="top-products" empty={t("empty_shop")} sql="select * from gold.top_products" />;
-}
-
-const FIELDS: FormField[] = [
-  { name: "price", label: "price", value: 100, min: 0, step: "any" },
-  { name: "discount_percentage", label: "discount_pct", value: 0, min: 0, max: 100, step: "any" },
-  { name: "rating", label: "rating", value: 4, min: 1, max: 5, step: "any" },
-  { name: "num_reviews", label: "reviews", value: 100, min: 0, step: 1 },
-];
-
-function Prediction() {
-  const feed = useSalesModel();
-  const [sent, send] = usePost("/predict/sales");
-  const { body } = sent;
-  return (
-    <Panel title={t("sales_prediction")} feed={feed} class="full">
-      {(report) => (
-        <>
-          <Verdict report={report} />
-          <ProductForm fields={FIELDS} action="predict" sent={sent} send={send}>
-            {body && (
-              <output>
-                {t(body.target === "units_a_day" ? "predicted_a_day" : "predicted_so_far", { units: figure(body.predicted_sales), low: figure(body.lower), high: figure(body.upper), level: share(body.interval_level) })}{" "}
-                {t("confidence_sentence", { share: share(body.confidence) })}
-              </output>
-            )}
-          </ProductForm>
-        </>
-      )}
-    </Panel>
-  );
-}
-
-const SCORES: Column<SplitScores>[] = [
-  derivedColumn("model", "model", (row) => row.model, (row) => (row.champion ? `${row.model} ✓` : row.model)),
-  column("split", "split", (split) => t(`split_${split}`)),
-  column("r2", "r2_pooled", figure),
-  column("r2_within", "r2_within", figure),
-  column("r2_log", "r2_log", figure),
-  column("wape_pct", "wape", percent),
-  column("rmse", "rmse", figure),
-  column("mae", "mae", figure),
-  column("skill", "skill_median", figure),
-  column("skill_naive", "skill_naive", figure),
-  column("coverage_90", "coverage_90", share),
-];
-const LEAKS: Column<LeakRow>[] = [
-  column("column_name", "column"),
-  column("role", "role", (role) => t(role === "left out" ? "role_left_out" : `role_${role}`)),
-  column("r2_alone", "r2_alone", figure),
-  column("r2_with_inputs", "r2_with_inputs", figure),
-  column("verdict", "leak_verdict", (verdict) => (verdict === "gives the target away" ? <span class="grave">{t("leaks")}</span> : t("leaks_not"))),
-];
-
-function ModelCard() {
-  const feed = useSalesModel();
-  return (
-    <Panel title={t("model_card")} feed={feed} class="full" isEmpty={(body) => !body.leaks.length} empty={t("model_untrained")} tools={<SaveCsv file="sales-model" columns={SCORES} rows={feed.body?.scores} />}>
-      {(body) => {
-        const worst = Math.max(0, ...body.leaks.filter((row) => row.role === "control").map((row) => row.r2_with_inputs));
-        return (
-          <>
-            <Verdict report={body} />
-            <DataTable label={t("model_card")} columns={SCORES} rows={body.scores} keyOf={(row) => `${row.model}|${row.split}`} />
-            <h3>{t("leak_audit")}</h3>
-            <p>{t("leak_sentence", { published: figure(body.published_r2), leaky: figure(worst) })}</p>
-            <DataTable label={t("leak_audit")} columns={LEAKS} rows={body.leaks} keyOf={(row) => row.column_name} />
-            <h3>{t("importance")}</h3>
-            <ul>
-              {body.importance.map((row) => (
-                <li key={row.feature}>
-                  {row.feature}: {share(row.importance)}
-                </li>
-              ))}
-            </ul>
-          </>
-        );
-      }}
-    </Panel>
-  );
+  const list = address("/api/v1/retail/top-products", { ...chosen(), limit: 20 });
+  return <TablePanel title={t("top_products")} list={list} columns={PRODUCTS} keyOf={(row) => String(row.product_id)} class="full wide" file="top-products" empty={t("empty_shop")} note={t("top_products_note")} tools={<Workbook list={list} />} sql="select * from gold.top_products" />;
 }
 
 export function Sales() {
   return (
     <>
-      <CategoryChoice />
+      <CategoryChoice>
+        <Choices label={t("period")} value={periodDays() === 7 ? "7" : "28"} options={[["7", t("change_days", { days: 7 })], ["28", t("change_days", { days: 28 })]]} choose={(hari) => setParams({ hari: hari === "28" ? null : hari })} />
+      </CategoryChoice>
       <div class="grid">
-        <Revenue />
+        <Changes />
         <Days />
+        <Revenue />
+        <OrderFirst />
         <TopProducts />
         <Prediction />
         <ModelCard />

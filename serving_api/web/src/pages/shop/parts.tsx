@@ -1,9 +1,9 @@
-/** What the three pages of a shop share: choice of category, form of a product, the model's verdict. */
+/** What the three pages of a shop share: choices, its currency, files, form of a product, the model's verdict. */
 import type { ComponentChildren } from "preact";
 import { address, useFeed } from "../../data/feed.ts";
 import type { Sent } from "../../data/post.ts";
 import type { SalesModelReport } from "../../data/types.ts";
-import { written } from "../../i18n/format.ts";
+import { figure, whole, written } from "../../i18n/format.ts";
 import { t, type Key } from "../../i18n/index.ts";
 import { param, setParams } from "../../router.ts";
 import { ProblemText } from "../../ui/Panel.tsx";
@@ -13,9 +13,28 @@ export const category = (): string | null => param("kategori");
 export const shop = (): string | null => param("toko");
 export const chosen = () => ({ category: category(), shop: shop() });
 
+const useRevenue = () => useFeed(address("/analytics/revenue", { shop: shop() })).body;
+
 function useCategories(): string[] {
-  const items = useFeed(address("/analytics/revenue", { shop: shop() })).body?.items ?? [];
-  return items.map((item) => item.category).sort();
+  return (useRevenue()?.items ?? []).map((item) => item.category).sort();
+}
+
+/** How amounts of the shop are written: whole, with its currency where that is known. */
+export function useMoney(): (value: number | null) => string {
+  const currency = useRevenue()?.currency;
+  return (value) => [whole(value), value === null ? null : currency].filter(Boolean).join("\u00a0");
+}
+
+/** 5,1: days and units a day, to a tenth. */
+export const tenths = (value: number | null): string => figure(value === null ? null : Math.round(10 * value) / 10);
+
+/** The rows of a list as a workbook. */
+export function Workbook({ list }: { list: string }) {
+  return (
+    <a class="ghost small noprint" download href={`${list}${list.includes("?") ? "&" : "?"}format=xlsx`}>
+      {t("sheet_xlsx")}
+    </a>
+  );
 }
 
 /** Which shop, where there are several: each has its own currency, so their figures are never added. */
@@ -27,12 +46,14 @@ function ShopChoice() {
   return <Select label={t("shop")} options={options} value={shown} choose={(toko) => setParams({ toko, kategori: null })} />;
 }
 
-export function CategoryChoice() {
+/** Shop and category; `children`: further choices of a page. */
+export function CategoryChoice({ children }: { children?: ComponentChildren }) {
   const names = useCategories();
   return (
     <div class="controls">
       <ShopChoice />
       <Select label={t("category")} options={[["", t("all_categories")], ...names.map((name): [string, string] => [name, name])]} value={category() ?? ""} choose={(kategori) => setParams({ kategori: kategori || null })} />
+      {children}
     </div>
   );
 }
