@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from lakehouse.reference import DEFAULT_SHOP
 from lakehouse.sales import INPUTS, predict
 from ml.data.panel import NothingToLearn
 from ml.models.parallel import ProcessBackend, run_serially
+from ml.sales.elasticity_tables import elasticity_tables
 from ml.sales.leak_audit import audit, leak_found
 from ml.sales.load import SalesRows, read_listings
 from ml.sales.splits import (
@@ -28,6 +29,7 @@ from ml.schedule import LEAST_LISTINGS
 
 FEATURES = (*INPUTS, "category")
 PERMUTATIONS = 5  # per feature
+MOST_EVALUATED = 6000  # newest rows: an evaluation fits some two hundred models
 METRICS = ("r2", "r2_within", "r2_log", "wape_pct", "rmse", "mae", "skill", "skill_naive", "coverage_90")
 ReportProgress = Callable[[float, str], None]  # percent done, and the step that begins
 # R² on permuted sales above which the procedure itself leaks; 0 is expected, the rest is chance
@@ -50,6 +52,8 @@ class SalesRound:
     parameters: dict[str, Any]
     data_version: int
     shop: str = DEFAULT_SHOP
+    elasticities: list[dict[str, Any]] = field(default_factory=list)  # rows of gold.price_elasticity
+    lifts: list[dict[str, Any]] = field(default_factory=list)  # rows of gold.discount_lift
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -81,7 +85,11 @@ def train_sales(
             f"silver.listings holds {len(rows or ())} products and days; "
             f"the sales model needs {LEAST_LISTINGS}"
         )
-    return replace(evaluate(rows, version, seed, folds, quick, report, processes), shop=shop)
+    newest = rows.at(np.arange(len(rows))[-MOST_EVALUATED:])
+    done = evaluate(newest, version, seed, folds, quick, report, processes)
+    report(95, "price elasticity")
+    elasticities, lifts = elasticity_tables(rows, seed)
+    return replace(done, shop=shop, elasticities=elasticities, lifts=lifts)
 
 
 def evaluate(

@@ -21,11 +21,12 @@ from lakehouse.reference import DEFAULT_SHOP
 from lakehouse.sales import INPUTS
 
 LISTINGS = "silver.listings"
-MOST_ROWS = 6000  # newest ones: an evaluation fits some two hundred models
+MOST_ROWS = 40_000  # newest ones
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 LEAST_STATES = 8  # days of the median product, from which on the shop is a series: one more than a week
+PAST = ("past_week", "past_weeks")
 LONGEST_GAP_DAYS = 7  # between two states; a longer one is no rate of a day
 
 STATES = """
@@ -38,22 +39,26 @@ STATES = """
   )
 """
 COUNT = f"with {STATES} select median(n) from (select count(*) as n from states group by product_id)"
-QUERY = f"with {STATES} select * from states order by day desc, product_id limit {MOST_ROWS}"
+QUERY = f"with {STATES} select * from states order by day desc, product_id"
 LEAST_STOCK_DAYS = 3
 # With less stock than for a few of its median days, a product may sell what there is, not what is wanted:
 # such rows are left out. To leave out only those that did sell out would hide the days of the highest demand.
 SERIES = f"""
   with {STATES}, pairs as (
     select *, lead(sales) over product - sales as sold, lead(day) over product - day as days,
-      lead(stock_quantity) over product as later_stock
-    from states window product as (partition by product_id order by day)
+      lead(stock_quantity) over product as later_stock,
+      coalesce(avg(discount_pct) over week_before, 0) as past_week,
+      coalesce(avg(discount_pct) over weeks_before, 0) as past_weeks
+    from states window product as (partition by product_id order by day),
+      week_before as (product range between 7.5 preceding and 0.5 preceding),
+      weeks_before as (product range between 14.5 preceding and 7.5 preceding)
   ), rates as (
     select *, sold / days as rate, median(sold / days) over (partition by product_id) as usual
     from pairs where sold >= 0 and days <= {LONGEST_GAP_DAYS}
   )
   select * exclude (sold, days, later_stock, rate, usual) replace (rate as sales) from rates
   where later_stock > 0 and stock_quantity >= {LEAST_STOCK_DAYS} * usual * days
-  order by day desc, product_id limit {MOST_ROWS}
+  order by day desc, product_id
 """
 
 
@@ -66,8 +71,10 @@ class SalesRows:
     sales: Floats  # units so far, or of a series units a day
     day: Floats  # of the state, in days since 1970
     product: Ints
+    product_name: npt.NDArray[np.str_]
     group: Ints
     others: Mapping[str, Floats]  # columns that a caller of the model does not give
+    past: Floats  # (rows, 2) mean discount_pct of the 7 days before, and of the 7 before those; of a series
     series: bool = False  # whether sales are units a day
 
     def __len__(self) -> int:
@@ -75,7 +82,7 @@ class SalesRows:
 
     def at(self, rows: Ints) -> "SalesRows":
         """These rows only."""
-        names = ("category", "sales", "day", "product", "group")
+        names = ("category", "sales", "day", "product", "product_name", "group", "past")
         columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in names}
         inputs, others = (
             {name: values[rows] for name, values in each.items()} for each in (self.inputs, self.others)
@@ -94,7 +101,7 @@ def shops_of(root: str) -> list[str]:
 
 
 def read_listings(root: str, shop: str = DEFAULT_SHOP) -> tuple[SalesRows | None, int]:
-    """Rows of a shop in the lake `root`, and the version of silver.listings.
+    """The newest rows of a shop in the lake `root`, and the version of silver.listings.
 
     Rows are None when the table is empty; None and -1 without the table.
     """
@@ -106,7 +113,7 @@ def read_listings(root: str, shop: str = DEFAULT_SHOP) -> tuple[SalesRows | None
         database.register("silver_listings", table.to_pyarrow_dataset().filter(of_shop))
         counted = database.execute(COUNT).fetchone()
         series = bool(counted and counted[0] and counted[0] >= LEAST_STATES)
-        fetched = database.execute(SERIES if series else QUERY).fetchnumpy()
+        fetched = database.execute(f"{SERIES if series else QUERY} limit {MOST_ROWS}").fetchnumpy()
     columns = plain_columns(fetched)
     return (sales_rows(columns, series) if len(columns["sales"]) else None), table.version()
 
@@ -134,6 +141,7 @@ def sales_rows(columns: Mapping[str, np.ndarray], series: bool = False) -> Sales
         sales=sales,
         day=ordered["day"].astype(float),
         product=product,
+        product_name=ordered["product_name"].astype(str),
         group=connected_groups(product, name, state),
         others={
             "product_id": product.astype(float),
@@ -141,6 +149,7 @@ def sales_rows(columns: Mapping[str, np.ndarray], series: bool = False) -> Sales
             "date_added": ordered["day_added"].astype(float),
             "event_time": ordered["day"].astype(float),
         },
+        past=np.column_stack([ordered.get(name, np.zeros(len(sales))) for name in PAST]),
         series=series,
     )
 

@@ -17,6 +17,8 @@ from ml.sales.evaluate import SalesRound
 
 SCORES = "gold.sales_model"
 LEAKS = "gold.sales_leaks"
+ELASTICITIES = "gold.price_elasticity"
+LIFTS = "gold.discount_lift"
 
 
 def model_file(shop: str = DEFAULT_SHOP) -> Path:
@@ -25,12 +27,14 @@ def model_file(shop: str = DEFAULT_SHOP) -> Path:
 
 
 def publish(outcome: SalesRound, run_id: str) -> None:
-    """Write the round's tables and its model. A round that was stopped writes only what stopped it."""
+    """Write the round's tables and its model. A stopped round has no model to write."""
     now = datetime.now(UTC)
     origin = {"run_id": run_id, "data_version": outcome.data_version, "measured_at": now}
     of_shop = {"shop": outcome.shop, **origin}
     same_shop = f"shop = '{outcome.shop}'"
     _replace_rows(LEAKS, [row | of_shop for row in outcome.leaks], run_id, same_shop)
+    _replace_rows(ELASTICITIES, [row | of_shop for row in outcome.elasticities], run_id, same_shop)
+    _replace_rows(LIFTS, [row | of_shop for row in outcome.lifts], run_id, same_shop)
     if outcome.model is None:
         return
     # The file comes first: the tables must not describe a model that does not serve yet.

@@ -15,6 +15,7 @@ from ml import schedule
 from ml.data.panel import NothingToLearn
 from ml.forecasts import mlflow_store
 from ml.progress import TrainingProgress, end_job
+from ml.sales.elasticity_tables import ALL_PRODUCTS
 from ml.sales.evaluate import SalesRound, train_sales
 from ml.sales.leak_audit import LEAKS
 from ml.sales.load import LISTINGS, shops_of
@@ -117,13 +118,14 @@ def _record(trained: SalesRound) -> str:
         mlflow_store.log_table("leaks", trained.leaks)
         importance = [{"feature": name, "share": share} for name, share in trained.importance.items()]
         mlflow_store.log_table("importance", importance)
+        mlflow_store.log_table("elasticity", trained.elasticities)
         if trained.scores:
             mlflow_store.log_plot("three_splits", plot(trained))
     return str(run_id)
 
 
 def summary(trained: SalesRound) -> list[str]:
-    """Lines with R² of each model under the three splits, the leaking columns, and the champion."""
+    """Lines with R² of each model under the three splits, the leaking columns, champion and elasticities."""
     if not trained.scores:
         return [f"no sales model was trained: {trained.reason}; the model that serves is unchanged"]
     heads = "".join(f"{split:>10}" for split in SPLITS)
@@ -136,7 +138,20 @@ def summary(trained: SalesRound) -> list[str]:
     leaking = ", ".join(row["column_name"] for row in trained.leaks if row["verdict"] == LEAKS)
     lines.append(f"columns that give the sales away, never used as inputs: {leaking or 'none'}")
     lines.append(f"{trained.champion} serves: {trained.reason}")
-    return lines
+    return lines + [elasticity_line(row) for row in trained.elasticities if row["product_id"] == ALL_PRODUCTS]
+
+
+def elasticity_line(row: dict[str, Any]) -> str:
+    """What is known of the category of a row of gold.price_elasticity."""
+    name = row["category"]
+    if row["elasticity"] is None:
+        return f"price elasticity of {name} is not known: {row['reason']}"
+    best, low, high, naive = (
+        row[key] for key in ("elasticity", "elasticity_low", "elasticity_high", "naive_elasticity")
+    )
+    return (
+        f"price elasticity of {name}: {best:.2f}, from {low:.2f} to {high:.2f}; prices alone show {naive:.2f}"
+    )
 
 
 def plot(trained: SalesRound) -> Figure:

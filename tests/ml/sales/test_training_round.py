@@ -42,6 +42,11 @@ def test_round_is_recorded_and_not_repeated_on_the_same_listings(
     rows = open_table("gold.sales_model").to_pyarrow_table().to_pylist()
     assert {row["run_id"] for row in rows} == {outcome.run_id}
     assert {row["model"] for row in rows if row["champion"]} != set()
+    refused = open_table("gold.price_elasticity").to_pyarrow_table().to_pylist()
+    assert {(row["shop"], row["run_id"], row["verdict"]) for row in refused} == {
+        ("main", outcome.run_id, "refused")
+    }
+    assert f"price elasticity of {refused[0]['category']} is not known" in printed
     assert training_round.run(**QUICK) == training_round.SalesOutcome(
         True, outcome.run_id, "the sales model was already trained on these listings"
     )

@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 
 from lakehouse.io.query import connect
+from ml.sales.evaluate import MOST_EVALUATED
 from ml.sales.load import SERIES, SalesRows, plain_columns, sales_rows
 from producers.simulate.shop import SampleShop
 from tests.support.written_lake import write
 
+UNTIL = datetime(2026, 10, 1, 12, tzinfo=UTC)  # end of the simulated days
 CATEGORIES = np.array(["BOOKS", "TOYS & GAMES", "WINE"])
 
 
@@ -73,10 +75,9 @@ def write_listings(columns: dict[str, np.ndarray], shop: str | None = None) -> N
     write("silver.listings", listings)
 
 
-def simulated_rows(seed: int, products: int, days: int) -> SalesRows:
+def simulated_rows(seed: int, products: int, days: int, most: int = MOST_EVALUATED) -> SalesRows:
     """Rows to train on, of a simulated shop whose demand is known; as the query of the trainer gives them."""
-    until = datetime(2026, 10, 1, 12, tzinfo=UTC)
-    states = [listing.payload for listing in SampleShop(seed, products, days, until).listings()]
+    states = [listing.payload for listing in SampleShop(seed, products, days, UNTIL).listings()]
     names = {
         "product_id": "ProductID",
         "product_name": "ProductName",
@@ -97,4 +98,4 @@ def simulated_rows(seed: int, products: int, days: int) -> SalesRows:
     }
     with connect(threads=1) as database:
         database.register("silver_listings", pd.DataFrame(columns | others))
-        return sales_rows(plain_columns(database.execute(SERIES).fetchnumpy()), series=True)
+        return sales_rows(plain_columns(database.execute(f"{SERIES} limit {most}").fetchnumpy()), series=True)
