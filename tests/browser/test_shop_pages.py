@@ -16,6 +16,7 @@ from tests.support.api import ApiProcess, Environment
 from tests.support.retail.listings import simulated_rows
 from tests.support.retail.shop_lake import shop_listings, write_figures
 from tests.support.served_lake import NOW
+from tests.support.waiting import eventually
 
 TRAINED = "toko-b"
 REASON = "no signal: skill of forest over the overall median on products not seen is 0.1 %, at least -0.4 %; "
@@ -157,6 +158,7 @@ def test_open_page_shows_a_shop_whose_listings_arrive(page: Page, site: str, run
     choice = page.locator(".choice").get_by_role("combobox", name="Toko", exact=True)
     expect(choice.locator("option")).to_have_text(["main", "panel", "toko-b"])
     write_figures(running.stack.lake_root, shop_listings(9, "toko-c"))
+    eventually(lambda: len(api_body(site, "/api/v1/retail/shops")["items"]) == 4)
     page.clock.run_for(40_000)
     expect(choice.locator("option")).to_have_text(["main", "panel", "toko-b", "toko-c"])
     choice.select_option("toko-c")
@@ -190,7 +192,7 @@ def test_sentiment_of_products_is_shown_and_its_absence_stated(page: Page) -> No
     expect(page.locator("main")).to_contain_text("Tidak ada unggahan yang menyebut produk toko ini")
 
 
-def test_what_changed_most_comes_first_and_stands_against_the_period_before(page: Page, site: str) -> None:
+def test_what_changed_most_comes_first_with_the_period_before(page: Page, site: str) -> None:
     page.goto(f"/sales?toko={PANEL}")
     changes = card(page, "Yang paling berubah")
     items = api_body(site, f"/api/v1/retail/revenue-periods?shop={PANEL}&days=28")["items"]
@@ -235,9 +237,7 @@ def test_one_state_of_each_product_gives_no_change(page: Page) -> None:
     expect(card(page, "Yang paling berubah").locator(".empty")).to_contain_text("untuk kedua kalinya")
 
 
-def test_causal_lift_stands_with_the_band_and_the_page_names_which_to_believe(
-    page: Page, measured: str
-) -> None:
+def test_causal_lift_is_listed_with_the_band_and_recommended(page: Page, measured: str) -> None:
     page.goto(f"/pricing?toko={measured}")
     discounts = card(page, "Diskon dan penjualan")
     expect(discounts).to_contain_text("Percayai kolom “karena diskon”")
