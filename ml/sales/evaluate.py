@@ -30,6 +30,8 @@ from ml.schedule import LEAST_LISTINGS
 FEATURES = (*INPUTS, "category")
 PERMUTATIONS = 5  # per feature
 MOST_EVALUATED = 6000  # newest rows: an evaluation fits some two hundred models
+QUICK_ROWS = 2000  # of a quick round
+QUICK_DRAWS = 20
 METRICS = ("r2", "r2_within", "r2_log", "wape_pct", "rmse", "mae", "skill", "skill_naive", "coverage_90")
 ReportProgress = Callable[[float, str], None]  # percent done, and the step that begins
 # R² on permuted sales above which the procedure itself leaks; 0 is expected, the rest is chance
@@ -85,7 +87,7 @@ def train_sales(
             f"silver.listings holds {len(rows or ())} products and days; "
             f"the sales model needs {LEAST_LISTINGS}"
         )
-    newest = rows.at(np.arange(len(rows))[-MOST_EVALUATED:])
+    newest = rows.at(np.arange(len(rows))[-(QUICK_ROWS if quick else MOST_EVALUATED) :])
     done = evaluate(newest, version, seed, folds, quick, report, processes)
     report(95, "price elasticity")
     elasticities, lifts = elasticity_tables(rows, seed)
@@ -127,7 +129,7 @@ def evaluate(
                 scores += [score_row(predictions, name, chance) for name in predictions.forecasts]
     champion, reason = choose_champion(scores)
     report(90, "fit of the champion")
-    model = fit(rows)[champion] | price_response(rows, scores, seed)
+    model = fit(rows)[champion] | price_response(rows, scores, seed, QUICK_DRAWS if quick else DRAWS)
     model["data_until"] = str(np.datetime64(int(rows.day.max()), "D"))
     if model["members"]:
         importance = permutation_importance(rows, fit, folds, seed, champion)
@@ -137,11 +139,11 @@ def evaluate(
     return SalesRound(champion, reason, model, scores, leaks, importance, parameters, version)
 
 
-def price_response(rows: SalesRows, scores: list[dict[str, Any]], seed: int) -> Model:
+def price_response(rows: SalesRows, scores: list[dict[str, Any]], seed: int, draws: int) -> Model:
     """The demand curves with their draws, and whether they beat the medians on products not seen."""
     grouped = next(row for row in scores if (row["model"], row["split"]) == (DEMAND, "grouped"))
     low = grouped["skill_low"]
-    return {"demand": fit_demand(rows, DRAWS, seed), "demand_skill_low": -1.0 if low is None else float(low)}
+    return {"demand": fit_demand(rows, draws, seed), "demand_skill_low": -1.0 if low is None else float(low)}
 
 
 def with_enough_groups(rows: SalesRows, least: int) -> SalesRows:
