@@ -9,6 +9,7 @@ import numpy.typing as npt
 from lakehouse.reference import shops
 
 Floats = npt.NDArray[np.float64]
+BANDS = (("0-5", 5.0), ("5-15", 15.0), ("15-30", 30.0), (">30", 100.0))  # upper limit, percent, inclusive
 DRAWS = 500
 LEAST_IN_BAND = 5  # products, for an interval
 MOST_DRAWN = 1000  # products of a band; the mean of more is drawn from its normal limit

@@ -1,5 +1,6 @@
 """Rows of gold.price_elasticity and gold.discount_lift of a shop, or why nothing is known."""
 
+from itertools import pairwise
 from math import ceil
 from statistics import NormalDist
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lakehouse.shop import BANDS
 from ml.sales.elasticity import Law, Measured, log_net_price, measure
 from ml.sales.load import SalesRows
 
@@ -17,11 +19,6 @@ LEAST_DAYS = 28  # of a product
 LEAST_PRODUCTS = 5  # of a category
 LEAST_SPREAD = 0.03  # sd of the log net price that nothing explains
 NEWEST_DAYS = 28
-BANDS = {
-    "5-15": (5.0, 15.0),
-    "15-30": (15.0, 30.0),
-    ">30": (30.0, 100.0),
-}  # percent; as of gold.discount_effect
 ALL_PRODUCTS = 0  # the number of no product: a row of the whole category
 Z_90 = NormalDist().inv_cdf(0.95)
 TEST_STEP = np.log(1.1)  # of log price, between the two prices of a test
@@ -162,7 +159,7 @@ def lift_rows(days: SalesRows, law: Law) -> list[Row]:
     """The lift of each band of discounts that was given; its interval by the delta method, of the log."""
     discount = days.inputs["discount_pct"]
     bands = []
-    for name, (above, most) in BANDS.items():
+    for (_, above), (name, most) in pairwise(BANDS):
         own = (above < discount) & (discount <= most)
         if not own.any() or not law.covariance[1, 1]:
             continue

@@ -10,7 +10,7 @@ import pyarrow.dataset as ds
 
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.query import reference_tables, run_contract_sql, run_sql, sql_of
-from lakehouse.shop import lift_interval
+from lakehouse.shop import BANDS, lift_interval
 from streaming_jobs.gold.driver import BatchJob, Change, News, Views
 
 LISTINGS = "silver.listings"
@@ -18,6 +18,7 @@ READ = (
     "product_id, product_name, category, price, discount_pct, rating, num_reviews, stock_quantity, sales, "
     "event_time"
 )
+BAND = " ".join(f"when discount_pct <= {limit} then '{name}'" for name, limit in BANDS)
 # A product's newest state of each day in Jakarta, and what it sold in the `days` since the one before, at the
 # price of that one. `next_date`: day of the next state; null of the newest. `in_stock`: at both ends.
 PRODUCT_DAYS = f"""
@@ -25,8 +26,7 @@ PRODUCT_DAYS = f"""
     select coalesce(shop, 'main') as shop, {READ}, price * (1 - discount_pct / 100) as net_price,
       cast(timezone('Asia/Jakarta', event_time) as date) as market_date,
       greatest(market_date - date_added, 0) as age_days, starts_with(event_id, 'sim-') as simulated,
-      case when discount_pct <= 5 then '0-5' when discount_pct <= 15 then '5-15'
-        when discount_pct <= 30 then '15-30' else '>30' end as discount_band
+      case {BAND} end as discount_band
     from silver_listings where category is not null
     qualify row_number() over (
       partition by coalesce(shop, 'main'), product_id, market_date order by event_time desc, event_id desc
@@ -43,7 +43,7 @@ EARNED = """
   select shop, category, discount_band, list(net_price * sales) as earned
   from product_days where next_date is null group by all
 """
-PLAIN_BAND = "0-5"
+PLAIN_BAND = BANDS[0][0]
 LIFTS = pa.schema(
     [(name, pa.string()) for name in ("shop", "category", "discount_band")]
     + [(name, pa.float64()) for name in ("lift_low", "lift_high")]

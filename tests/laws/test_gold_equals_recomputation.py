@@ -40,6 +40,8 @@ LAW_OF_ITS_OWN = {
     "gold.feature_importance": "tests/ml/forecasts/test_training_round.py",
     "gold.sales_model": "tests/ml/sales/test_sales_model.py",
     "gold.sales_leaks": "tests/ml/sales/test_sales_model.py",
+    "gold.price_elasticity": "tests/ml/sales/test_elasticity.py",
+    "gold.discount_lift": "tests/ml/sales/test_elasticity.py",
     "gold.risk_scores": "tests/ml/risk/test_issue.py",
 }
 SILVER = ("silver.prices", "silver.sensors")

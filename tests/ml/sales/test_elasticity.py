@@ -1,4 +1,4 @@
-"""Elasticities and lifts of a shop whose law of demand is known, and shops that show none."""
+"""gold.price_elasticity and gold.discount_lift of a simulated shop, whose law of demand is known."""
 
 from dataclasses import replace
 from typing import Any

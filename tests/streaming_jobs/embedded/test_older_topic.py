@@ -8,7 +8,7 @@ from confluent_kafka import Producer
 
 from conf.settings import settings
 from lakehouse.io.kafka import create_topics, producer_config
-from streaming_jobs.gold.retail import REVENUE, Retail
+from streaming_jobs.gold.retail import Retail
 from tests.streaming_jobs.conftest import Stream, price
 
 LISTING = {
@@ -48,5 +48,5 @@ def test_raw_records_of_an_older_topic_reach_gold_few_in_a_batch(
     assert either.quarantine() == {(f"{topic}:0:{first + 2}", "sales_required"): 1}
     assert either.balance() == {"rows_in": 9, "silver": 8, "quarantine": 1, "duplicates": 0}
     Retail().refresh()
-    (revenue,) = [row for row in either.rows(REVENUE) if row["newest"]]
+    (revenue,) = [row for row in either.rows("gold.revenue") if row["newest"]]
     assert (revenue["category"], revenue["units_sold"], revenue["products"]) == ("ELECTRONICS", 52, 4)
