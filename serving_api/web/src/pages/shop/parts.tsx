@@ -3,12 +3,16 @@ import type { ComponentChildren } from "preact";
 import { address, useFeed } from "../../data/feed.ts";
 import type { Sent } from "../../data/post.ts";
 import type { SalesModelReport } from "../../data/types.ts";
-import { figure, whole, written } from "../../i18n/format.ts";
+import { change, figure, whole, written } from "../../i18n/format.ts";
 import { t, type Key } from "../../i18n/index.ts";
 import { param, setParams } from "../../router.ts";
-import { ProblemText } from "../../ui/Panel.tsx";
 import { Select, SelectField } from "../../ui/controls.tsx";
+import { derivedColumn, type Column } from "../../ui/DataTable.tsx";
+import { ProblemText } from "../../ui/Panel.tsx";
+import { changePct } from "./changes.ts";
 
+/** The most rows of a page of a list. */
+export const MOST_ROWS = 1000;
 export const category = (): string | null => param("kategori");
 export const shop = (): string | null => param("toko");
 export const chosen = () => ({ category: category(), shop: shop() });
@@ -27,6 +31,10 @@ export function useMoney(): (value: number | null) => string {
 
 /** 5,1: days and units a day, to a tenth. */
 export const tenths = (value: number | null): string => figure(value === null ? null : Math.round(10 * value) / 10);
+
+/** A change with its direction as a sign: it needs no colour. */
+export const changeColumn = <Row,>(name: string, title: "change_revenue" | "change_units" | "change_price", now: (row: Row) => number | null, before: (row: Row) => number | null): Column<Row> =>
+  derivedColumn(name, title, (row: Row) => changePct(now(row), before(row)), (row: Row) => change(changePct(now(row), before(row))));
 
 /** The rows of a list as a workbook. */
 export function Workbook({ list }: { list: string }) {
