@@ -12,7 +12,8 @@ other. Keys of a curve: `unit` (price that is written as 1), `center` and `scale
 `weights` (the fit, then its draws; intercept first), `price_low` and `price_high` (observed list prices).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ import numpy.typing as npt
 from lakehouse.reference import DEFAULT_SHOP
 
 Floats = npt.NDArray[np.float64]
+UnitsAt = Callable[
+    [Floats], Floats
+]  # list prices -> (1 + draws, prices) units; the first row is the best guess
 Names = Sequence[str] | npt.NDArray[np.str_]
 
 INPUTS = ("price", "discount_pct", "rating", "num_reviews")  # and the category
@@ -28,6 +32,8 @@ NEAR_SHARE = 0.20  # sales within this share of the forecast count as right
 LEAST_RESIDUALS = 20
 TARGETS = ("units_so_far", "units_a_day")  # a day: where the shop reports each product again and again
 CURVE_STEPS = 400  # of the search for the best price
+DRAWS = 100  # of an elasticity: the middles of as many parts of its normal law
+LARGEST_DISCOUNT = 0.99  # as a share; the logarithm of a price of zero is not finite
 LOWEST_NET = 1e-2  # of the unit: the logarithm of a price of zero is not finite
 # Types that a model file may hold in addition to the library's own list. Loading refuses any other.
 TRUSTED = ["sklearn.tree._tree.Tree", "xgboost.core.Booster", "xgboost.sklearn.XGBRegressor"]
@@ -91,38 +97,62 @@ def demand_units(demand: Mapping[str, Any], inputs: Mapping[str, Floats], catego
     return np.asarray(np.exp(np.clip(weights[:, :1] + weights[:, 1:] @ columns.T, -50, 50)))
 
 
-def price_curve(
+def units_by_demand(
     demand: Mapping[str, Any], product: Mapping[str, float], category: str, prices: Floats
-) -> dict[str, Floats]:
-    """Units and net revenue of a product at each list price, each with its 90 % bootstrap interval.
+) -> Floats:
+    """(1 + draws, prices) units by the curve of the category and by each of its draws."""
+    inputs = {name: np.full(len(prices), product.get(name, 0.0)) for name in INPUTS} | {"price": prices}
+    return demand_units(demand, inputs, category)
 
-    `product`: its other inputs. Each value is (prices,).
+
+def units_by_elasticity(law: Mapping[str, Any], discount_pct: float, prices: Floats) -> Floats:
+    """(1 + draws, prices) units a day by a measured row of gold.price_elasticity, and by its interval.
+
+    units_a_day * (net price / newest list price) ^ elasticity * exp(discount_effect * discount)
     """
-    units = _units_at(demand, product, category, prices)
-    revenue = units * prices * (1 - product["discount_pct"] / 100)
-    curve = {"units": units[0], "revenue": revenue[0]}
-    for name, values in (("units", units), ("revenue", revenue)):
-        low, high = np.quantile(values, [0.05, 0.95], axis=0)
-        curve |= {f"{name}_low": np.minimum(low, values[0]), f"{name}_high": np.maximum(high, values[0])}
+    best, low, high = (law[name] for name in ("elasticity", "elasticity_low", "elasticity_high"))
+    deviation = (high - low) / (2 * NormalDist().inv_cdf(0.95))
+    drawn = [best + deviation * NormalDist().inv_cdf((draw + 0.5) / DRAWS) for draw in range(DRAWS)]
+    share = min(discount_pct / 100, LARGEST_DISCOUNT)
+    logs = np.log(np.maximum(prices, LOWEST_NET) * (1 - share) / law["price"])
+    weights = np.array([best, *drawn])[:, None]
+    effect = law["discount_effect"] * share
+    return np.asarray(law["units_a_day"] * np.exp(np.clip(weights * logs + effect, -50, 50)))
+
+
+def price_curve(
+    units_at: UnitsAt, prices: Floats, discount_pct: float, unit_cost: float | None = None
+) -> dict[str, Floats]:
+    """Units, net revenue and profit at each list price, each with its 90 % interval; each (prices,).
+
+    Profit only with `unit_cost`, in the shop's currency.
+    """
+    units = units_at(prices)
+    net = prices * (1 - discount_pct / 100)
+    values = {"units": units, "revenue": units * net}
+    if unit_cost is not None:
+        values["profit"] = units * (net - unit_cost)
+    curve: dict[str, Floats] = {}
+    for name, drawn in values.items():
+        low, high = np.quantile(drawn, [0.05, 0.95], axis=0)
+        curve |= {name: drawn[0], f"{name}_low": np.minimum(low, drawn[0])}
+        curve[f"{name}_high"] = np.maximum(high, drawn[0])
     return curve
 
 
 def best_price(
-    demand: Mapping[str, Any], product: Mapping[str, float], category: str, low: float, high: float
-) -> tuple[float, float, float]:
-    """List price of the most net revenue from `low` to `high`, and the 90 % interval of the draws' own."""
+    units_at: UnitsAt, low: float, high: float, discount_pct: float, unit_cost: float = 0.0
+) -> tuple[float, float, float, bool]:
+    """List price of the most profit from `low` to `high`, its 90 % interval by the draws, whether at an end.
+
+    Without a cost the profit is the revenue.
+    """
     prices = np.linspace(low, high, CURVE_STEPS)
-    revenue = _units_at(demand, product, category, prices) * prices
-    best = prices[np.argmax(revenue, axis=1)]
+    profit = units_at(prices) * (prices * (1 - discount_pct / 100) - unit_cost)
+    best = prices[np.argmax(profit, axis=1)]
     lower, upper = np.quantile(best, [0.05, 0.95])
-    return float(best[0]), float(min(lower, best[0])), float(max(upper, best[0]))
-
-
-def _units_at(
-    demand: Mapping[str, Any], product: Mapping[str, float], category: str, prices: Floats
-) -> Floats:
-    inputs = {name: np.full(len(prices), product.get(name, 0.0)) for name in INPUTS} | {"price": prices}
-    return demand_units(demand, inputs, category)
+    at_edge = bool(best[0] in (low, high))
+    return float(best[0]), float(min(lower, best[0])), float(max(upper, best[0])), at_edge
 
 
 def predict(model: Mapping[str, Any], inputs: Mapping[str, Floats], category: Names) -> dict[str, Floats]:

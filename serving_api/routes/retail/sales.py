@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
@@ -11,7 +12,17 @@ from fastapi import Query, Response
 from conf.settings import settings
 from lakehouse.event import Fault
 from lakehouse.reference import category_aliases, matching_key
-from lakehouse.sales import INPUTS, TARGETS, best_price, model_name, predict, price_curve
+from lakehouse.sales import (
+    INPUTS,
+    TARGETS,
+    UnitsAt,
+    best_price,
+    model_name,
+    predict,
+    price_curve,
+    units_by_demand,
+    units_by_elasticity,
+)
 from lakehouse.shop import bounds_of
 from lakehouse.translation import in_language
 from serving_api.http import metrics
@@ -43,6 +54,12 @@ MODEL_NAME = "sales"
 PUBLISHED_R2 = 0.9832  # of a system for such a shop; its inputs held a column computed from the sales
 MEDIANS = ("overall_median", "category_median")
 CURVE = "demand"
+BEYOND = 0.1  # of the observed prices
+POINT = {"predicted_sales": "units", "sales_low": "units_low", "sales_high": "units_high"} | {
+    f"{aim}{end}": f"{aim}{end}" for aim in ("revenue", "profit") for end in ("", "_low", "_high")
+}
+ELASTIC = "the elasticity was measured: units fall as the price rises"
+NOT_ELASTIC = "no signal: the units may as well not follow the price, so do not follow the best price"
 SIGNAL = "prices explain sales: the curve beats the median on products not seen"
 NO_SIGNAL = (
     "no signal: the curve does not beat the median on products not seen, so do not follow its best price"
@@ -93,7 +110,7 @@ def data_until(model: dict[str, Any]) -> datetime | None:
     "/api/v1/retail/price-curve",
     response_model=PriceCurve,
     responses=problems(404),
-    summary="Units and revenue of a product by its price",
+    summary="Units, revenue and profit of a product by its price",
     dependencies=[KNOWN_CALLER],
 )
 def retail_price_curve(
@@ -101,7 +118,7 @@ def retail_price_curve(
     sales_model: Shared[SalesModels],
     responses: CurrentResponses,
 ) -> Response:
-    """The best price is one that the shop has had: outside the observed prices the curve is a guess."""
+    """By the measured elasticity, else by a curve fitted to the sales; 10 % beyond the observed prices."""
     prices = {"price_min": body.price_min, "price_max": body.price_max}
     shop = shop_of(responses.snapshots["gold.revenue"], body.shop)
     require_within_settings(prices, body.rating, shop)
@@ -110,57 +127,85 @@ def retail_price_curve(
         raise invalid_fields([Fault("/price_max", "price_order", text)])
     model = sales_model.load(shop)
     category = category_of(body.category, model)
-    if model is None or CURVE not in model:
+    law = law_of(responses.snapshots.open_newest("gold.price_elasticity"), shop, category, body.product_id)
+    if law and law["verdict"] == "measured":
+        signal = law["elasticity_high"] < 0
+        verdict = ELASTIC if signal else NOT_ELASTIC
+        units_at = partial(units_by_elasticity, law, body.discount_percentage)
+        item = curve_of(units_at, body, law["price_low"], law["price_high"])
+        item |= {"basis": "elasticity", "elasticity": law["elasticity"], "target": TARGETS[1]}
+        trained_on = {"silver.listings": law["data_version"]}
+        measured_at = law["measured_at"].isoformat()
+        alias = "champion" if signal else "baseline"
+        provenance = model_meta("elasticity", measured_at, alias, trained_on, law["run_id"])
+    elif model is None or CURVE not in model:
         raise Problem("model-unavailable", name=MODEL_NAME, reason=message("sales_untrained"))
-    signal = model["demand_skill_low"] > 0
-    curve = curve_of(model[CURVE], body, category)
-    verdict = in_language(SIGNAL if signal else NO_SIGNAL, responses.language)
-    target = model.get("target", TARGETS[0])
-    return responses.personal(
-        [],
-        {**curve, "signal": signal, "verdict": verdict, "target": target, "category": category},
-        model=model_provenance(model, CURVE, signal),
-        as_of=data_until(model),
+    else:
+        signal = model["demand_skill_low"] > 0
+        verdict = SIGNAL if signal else NO_SIGNAL
+        product = {"discount_pct": body.discount_percentage, "rating": body.rating}
+        product["num_reviews"] = float(body.num_reviews)
+        observed = model[CURVE].get(category, model[CURVE][""])
+        units_at = partial(units_by_demand, model[CURVE], product, category)
+        item = curve_of(units_at, body, observed["price_low"], observed["price_high"])
+        item |= {"basis": "demand", "elasticity": None, "target": model.get("target", TARGETS[0])}
+        provenance = model_provenance(model, CURVE, signal)
+    unknown = item["at_edge"] or not signal or item["basis"] == "demand"
+    item |= {
+        "signal": signal,
+        "verdict": in_language(verdict, responses.language),
+        "test_days": law["test_days"] if law and unknown else None,
+        "product_id": body.product_id,
+        "category": category,
+    }
+    return responses.personal([], item, model=provenance, as_of=data_until(model) if model else None)
+
+
+def law_of(laws: Snapshot, shop: str, category: str, product: int | None) -> dict[str, Any] | None:
+    """The row of gold.price_elasticity of the product, or of the category; None where nothing was measured.
+
+    Raises Problem 404 for an unknown product.
+    """
+    own = (pc.field("shop") == shop) & (pc.field("category") == category)
+    number = product or 0
+    rows: list[dict[str, Any]] = laws.cached(
+        ("law", shop, category, number),
+        lambda: laws.read(own & (pc.field("product_id") == number)).to_pylist(),
     )
+    if product and not rows:
+        raise Problem("unknown-product", name=str(product), category=category)
+    return rows[0] if rows else None
 
 
-def curve_of(demand: dict[str, Any], given: PriceCurveBody, category: str) -> dict[str, Any]:
-    """The points and the best price. Raises Problem 422 where no requested price was observed."""
-    observed = demand.get(category, demand[""])
-    low = max(given.price_min, observed["price_low"])
-    high = min(given.price_max, observed["price_high"])
+def curve_of(
+    units_at: UnitsAt, given: PriceCurveBody, observed_low: float, observed_high: float
+) -> dict[str, Any]:
+    """The points and the best price. Raises Problem 422 where no requested price was nearly observed."""
+    low = max(given.price_min, (1 - BEYOND) * observed_low)
+    high = min(given.price_max, (1 + BEYOND) * observed_high)
     if low > high:
-        text = message(
-            "price_not_observed", low=f"{observed['price_low']:g}", high=f"{observed['price_high']:g}"
-        )
+        text = message("price_not_observed", low=f"{observed_low:g}", high=f"{observed_high:g}")
         raise invalid_fields([Fault("/price_min", "price_not_observed", text)])
-    product = {
-        "discount_pct": given.discount_percentage,
-        "rating": given.rating,
-        "num_reviews": float(given.num_reviews),
-    }
-    prices = np.linspace(given.price_min, given.price_max, given.steps)
-    curve = price_curve(demand, product, category, prices)
-    names = {
-        "predicted_sales": "units",
-        "sales_low": "units_low",
-        "sales_high": "units_high",
-        "revenue": "revenue",
-        "revenue_low": "revenue_low",
-        "revenue_high": "revenue_high",
-    }
+    prices = np.linspace(low, high, given.steps)
+    curve = price_curve(units_at, prices, given.discount_percentage, given.unit_cost)
+    columns = {"price": prices} | {name: curve[column] for name, column in POINT.items() if column in curve}
+    no_profit = dict.fromkeys(POINT.keys() - columns.keys())
     points = [
-        {"price": float(price)} | {name: float(curve[column][number]) for name, column in names.items()}
-        for number, price in enumerate(prices)
+        no_profit | dict(zip(columns, values, strict=True))
+        for values in np.column_stack(list(columns.values())).tolist()
     ]
-    best, best_low, best_high = best_price(demand, product, category, low, high)
+    best, best_low, best_high, at_edge = best_price(
+        units_at, low, high, given.discount_percentage, given.unit_cost or 0.0
+    )
     return {
         "points": points,
         "best_price": best,
         "best_price_low": best_low,
         "best_price_high": best_high,
-        "observed_low": observed["price_low"],
-        "observed_high": observed["price_high"],
+        "at_edge": at_edge,
+        "aim": "revenue" if given.unit_cost is None else "profit",
+        "observed_low": observed_low,
+        "observed_high": observed_high,
     }
 
 

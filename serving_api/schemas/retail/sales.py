@@ -57,10 +57,14 @@ class PriceCurveBody(ProductBody):
     price_min: float = Field(description="currency of the shop")
     price_max: float = Field(description="above price_min")
     steps: int = Field(20, ge=2, le=50, description="points of the curve")
+    product_id: int | None = Field(None, ge=1, le=2**53 - 1, description="for the product's own elasticity")
+    unit_cost: float | None = Field(
+        None, ge=0, le=1e12, description="currency of the shop; with it the best price is that of most profit"
+    )
 
 
 class CurvePoint(BaseModel):
-    """Units and net revenue at a list price, with 90 % bootstrap intervals."""
+    """Units, net revenue and profit at a list price, with 90 % intervals."""
 
     price: Amount
     predicted_sales: Units
@@ -69,20 +73,39 @@ class CurvePoint(BaseModel):
     revenue: Amount = Field(description="price * (1 - discount) * predicted_sales")
     revenue_low: Amount
     revenue_high: Amount
+    profit: float | None = Field(description="(price * (1 - discount) - unit_cost) * predicted_sales")
+    profit_low: float | None
+    profit_high: float | None
 
 
 class PriceCurve(BaseModel):
-    """Demand as a function of the price, and the price of the most revenue among those that were observed."""
+    """Demand as a function of the price, and the price of the most profit or revenue.
+
+    Prices reach 10 % beyond the observed ones.
+    """
 
     points: list[CurvePoint]
-    best_price: Amount = Field(
-        description="between the observed prices; do not follow it where `signal` is false"
-    )
-    best_price_low: Amount = Field(description="of its 90 % bootstrap interval")
+    best_price: Amount = Field(description="do not follow it where `signal` is false")
+    best_price_low: Amount = Field(description="of its 90 % interval")
     best_price_high: Amount
-    observed_low: Amount = Field(description="lowest list price that the curve was fitted on")
+    at_edge: bool = Field(
+        description="whether the best price is the first or last of the range: what lies beyond is not known"
+    )
+    aim: Literal["profit", "revenue"]
+    basis: Literal["elasticity", "demand"] = Field(
+        description="the measured elasticity of the product or category, else a curve fitted to its sales"
+    )
+    elasticity: float | None = Field(description="percent of units a percent of price")
+    test_days: int | None = Field(
+        description="days of a test that would show what is not known here: two prices 10 % apart, half each"
+    )
+    product_id: int | None = Field(description="null: a typical product of the category")
+    observed_low: Amount = Field(description="lowest list price that the shop has had")
     observed_high: Amount
-    signal: bool = Field(description="whether the curve beats the medians significantly on products not seen")
+    signal: bool = Field(
+        description="by elasticity: its interval lies below 0; by demand: the curve beats the medians "
+        "significantly on products not seen"
+    )
     verdict: str
     target: Target
     category: str

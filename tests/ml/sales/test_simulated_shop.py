@@ -1,9 +1,11 @@
 """A shop with a known demand: what prices alone show, out-of-time skill, coverage of intervals."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
-from lakehouse.sales import best_price, demand_units, price_curve
+from lakehouse.sales import best_price, price_curve, units_by_demand
 from ml.sales.evaluate import evaluate
 from ml.sales.load import SalesRows
 from ml.sales.splits import NAIVE, SplitPredictions, predict_split, split_scores
@@ -62,15 +64,14 @@ def test_curve_holds_its_best_price_and_its_intervals(shop: SalesRows) -> None:
     demand = fit_demand(shop, draws=8, seed=1)
     for category in USUAL_PRICES:
         low, high = demand[category]["price_low"], demand[category]["price_high"]
+        units_at = partial(units_by_demand, demand, PRODUCT, category)
         prices = np.linspace(low, high, 9)
-        curve = price_curve(demand, PRODUCT, category, prices)
-        best, lower, upper = best_price(demand, PRODUCT, category, low, high)
-        assert low <= lower <= best <= upper <= high
-        assert (
-            curve["revenue"].max() <= price_curve(demand, PRODUCT, category, np.array([best]))["revenue"][0]
-        )
-        inputs = {name: np.full(9, value) for name, value in PRODUCT.items()} | {"price": prices}
-        units = demand_units(demand, inputs, category)
+        curve = price_curve(units_at, prices, 20)
+        best, lower, upper, at_edge = best_price(units_at, low, high, 20)
+        assert low <= lower <= best <= upper <= high and at_edge == (best in (low, high))
+        most = price_curve(units_at, np.array([best]), 20)["revenue"][0]
+        assert curve["revenue"].max() <= most
+        units = units_at(prices)
         assert units.shape == (9, 9) and np.allclose(curve["revenue"], units[0] * prices * 0.8)
         assert (curve["units_low"] <= curve["units"]).all() and (curve["units"] <= curve["units_high"]).all()
 

@@ -33,8 +33,25 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     running = Api(stack)
     demand = fit_demand(simulated_rows(1, products=24, days=50), draws=20, seed=1)
     write_model(running, model() | {"demand": demand, "demand_skill_low": 0.4, "target": TARGETS[1]})
+    write(
+        stack.lake_root,
+        "gold.price_elasticity",
+        [law(1), law(0), law(2, "BOOKS", verdict="refused"), law(0, "BOOKS", verdict="refused")],
+    )
     yield running
     running.stop()
+
+
+def law(product: int, category: str = "WINE", **more: Any) -> dict[str, Any]:
+    """A row of gold.price_elasticity; of product 1 with an elasticity of -2, of categories one of -3."""
+    known = {"elasticity": -2.0, "elasticity_low": -2.2, "elasticity_high": -1.8, "discount_effect": 0.5}
+    if not product:
+        known |= {"elasticity": -3.0, "elasticity_low": -3.3, "elasticity_high": -2.7}
+    if more.get("verdict") == "refused":
+        known = dict.fromkeys(known)
+    observed = {"units_a_day": 20.0, "price": 80.0, "price_low": 50.0, "price_high": 120.0, "test_days": 140}
+    about = {"verdict": "measured", "run_id": "run-9", "data_version": 4, "measured_at": NOW}
+    return {"shop": "main", "category": category, "product_id": product} | known | observed | about | more
 
 
 def post_curve(api: Api, **more: Any) -> Any:
@@ -43,20 +60,75 @@ def post_curve(api: Api, **more: Any) -> Any:
 
 def test_curve_has_points_intervals_and_a_best_price(shop: Api) -> None:
     body = post_curve(shop).json()
-    assert [point["price"] for point in body["points"]] == [100, 175, 250, 325, 400]
+    prices = [point["price"] for point in body["points"]]
+    low, high = 100, min(400, 1.1 * body["observed_high"])
+    assert prices == pytest.approx(np.linspace(low, high, 5)), "10 % beyond the observed prices at most"
     for point in body["points"]:
         assert point["revenue"] == pytest.approx(0.9 * point["price"] * point["predicted_sales"])
         assert point["sales_low"] <= point["predicted_sales"] <= point["sales_high"]
     assert body["best_price_low"] <= body["best_price"] <= body["best_price_high"]
+    assert (body["aim"], body["basis"], body["elasticity"], body["product_id"]) == (
+        "revenue",
+        "demand",
+        None,
+        None,
+    )
+    assert {point["profit"] for point in body["points"]} == {None}
     assert body["signal"] and (body["target"], body["category"]) == ("units_a_day", "ELECTRONICS")
     assert body["meta"]["model"]["alias"] == "champion"
 
 
 def test_best_price_lies_within_the_observed_prices(shop: Api) -> None:
     body = post_curve(shop, price_min=0, price_max=500).json()
-    assert body["observed_low"] <= body["best_price"] <= body["observed_high"] < 500
+    assert 0.9 * body["observed_low"] <= body["best_price"] <= 1.1 * body["observed_high"] < 500
     narrow = post_curve(shop, price_min=body["observed_low"], price_max=body["observed_low"] + 5).json()
     assert body["observed_low"] <= narrow["best_price"] <= body["observed_low"] + 5
+
+
+def test_curve_follows_the_measured_elasticity_of_the_product_or_the_category(shop: Api) -> None:
+    wine = {"category": "wine", "price_min": 0, "price_max": 500, "discount_percentage": 20}
+    body = post_curve(shop, **wine, product_id=1, unit_cost=25).json()
+    assert (body["aim"], body["basis"], body["elasticity"], body["product_id"]) == (
+        "profit",
+        "elasticity",
+        -2,
+        1,
+    )
+    assert [point["price"] for point in body["points"]] == pytest.approx(np.linspace(45, 132, 5))
+    for point in body["points"]:
+        net = 0.8 * point["price"]
+        units = 20 * (net / 80) ** -2 * np.exp(0.5 * 0.2)
+        assert point["predicted_sales"] == pytest.approx(units)
+        assert point["profit"] == pytest.approx((net - 25) * units)
+        edges = sorted(units * (net / 80) ** change for change in (-0.2, 0.2))
+        assert [point["sales_low"], point["sales_high"]] == pytest.approx(edges, rel=0.02)
+        assert point["profit_low"] <= point["profit"] <= point["profit_high"]
+    assert body["best_price"] == pytest.approx(25 * -2 / (1 - 2) / 0.8, rel=0.01), "cost * e / (1 + e)"
+    assert body["best_price_low"] < body["best_price"] < body["best_price_high"]
+    assert (body["at_edge"], body["test_days"], body["signal"]) == (False, None, True)
+    assert body["meta"]["model"]["name"] == "elasticity" and body["meta"]["model"]["run_id"] == "run-9"
+    whole = post_curve(shop, **wine).json()
+    assert (whole["aim"], whole["elasticity"], whole["product_id"]) == ("revenue", -3, None)
+    assert (whole["best_price"], whole["at_edge"], whole["test_days"]) == (45, True, 140), "never known below"
+
+
+def test_refused_elasticity_leaves_the_curve_of_demand_and_the_days_of_a_test(shop: Api) -> None:
+    books = {"category": "books", "price_min": 20, "price_max": 60}
+    for more in ({}, {"product_id": 2}):
+        body = post_curve(shop, **books, **more).json()
+        assert (body["basis"], body["elasticity"], body["test_days"]) == ("demand", None, 140)
+    unknown = post_curve(shop, **books, product_id=1)
+    assert (unknown.status_code, unknown.json()["type"]) == (404, "/problems/unknown-product"), "of WINE"
+
+
+def test_elasticity_that_may_be_zero_is_no_signal(tmp_path_factory: pytest.TempPathFactory) -> None:
+    stack = new_stack(tmp_path_factory.mktemp("flat"))
+    write(stack.lake_root, "gold.price_elasticity", [law(0, elasticity=-0.2, elasticity_high=0.1)])
+    api = Api(stack)
+    body = post_curve(api, category="wine", price_min=50).json()
+    assert (body["basis"], body["signal"], body["test_days"]) == ("elasticity", False, 140)
+    assert body["verdict"].startswith("no signal")
+    api.stop()
 
 
 def test_a_shop_without_listings_is_unknown(shop: Api) -> None:
@@ -74,6 +146,8 @@ def test_a_shop_without_listings_is_unknown(shop: Api) -> None:
         ({"price_min": 0, "price_max": 1}, "price_not_observed"),
         ({"rating": 0}, "rating_range"),
         ({"steps": 51}, "field_type"),
+        ({"product_id": 0}, "field_type"),
+        ({"unit_cost": -1}, "field_type"),
         ({"category": "TELEPATHY"}, "unknown_category"),
         ({"brand": "x"}, "field_unknown"),
     ],
