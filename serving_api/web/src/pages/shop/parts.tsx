@@ -19,7 +19,7 @@ export const chosen = () => ({ category: category(), shop: shop() });
 
 const useRevenue = () => useFeed(address("/analytics/revenue", { shop: shop() })).body;
 
-function useCategories(): string[] {
+export function useCategories(): string[] {
   return (useRevenue()?.items ?? []).map((item) => item.category).sort();
 }
 
@@ -70,7 +70,8 @@ export function CategoryChoice({ children }: { children?: ComponentChildren }) {
 export interface FormField {
   name: string;
   label: Key;
-  value: number;
+  /** Null: left empty, and then not sent. */
+  value: number | null;
   min: number;
   max?: number;
   step: number | "any";
@@ -81,24 +82,29 @@ interface ProductFormProps {
   action: Key;
   sent: Sent<unknown>;
   send: (request: object) => Promise<void>;
+  /** Called with what is chosen after every change. */
+  changed?: (given: FormData) => void;
+  /** A choice after that of the category, whose value is a number too. */
+  choice?: ComponentChildren;
   children?: ComponentChildren;
 }
 
-export function ProductForm({ fields, action, sent, send, children }: ProductFormProps) {
+export function ProductForm({ fields, action, sent, send, changed, choice, children }: ProductFormProps) {
   const names = useCategories();
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
-    const given = new FormData(event.currentTarget as HTMLFormElement);
-    const numbers = fields.map(({ name }) => [name, Number(given.get(name))]);
-    void send({ category: given.get("category"), shop: shop(), ...Object.fromEntries(numbers) });
+    const given = [...new FormData(event.currentTarget as HTMLFormElement)].filter(([, value]) => value !== "");
+    const values = given.map(([name, value]) => [name, name === "category" ? value : Number(value)]);
+    void send({ shop: shop(), ...Object.fromEntries(values) });
   };
   return (
-    <form class="product" onSubmit={submit}>
+    <form class="product" onSubmit={submit} onChange={(event) => changed?.(new FormData(event.currentTarget))}>
       <SelectField key={names.join()} name="category" label={t("category")} options={names.map((name) => [name, name])} chosen={category()} />
+      {choice}
       {fields.map(({ name, label, value, min, max, step }) => (
-        <label key={name}>
+        <label key={`${name}${value}`}>
           {t(label)}
-          <input type="number" name={name} required defaultValue={String(value)} min={min} max={max} step={step} />
+          <input type="number" name={name} required={value !== null} defaultValue={value === null ? "" : String(value)} min={min} max={max} step={step} />
         </label>
       ))}
       <button class="solid" disabled={sent.loading || !names.length}>
