@@ -37,7 +37,8 @@ def measured(running: ApiProcess) -> str:
     """The shop with elasticities: one category measured, one refused; one lift of a discount."""
     shared = {"shop": PANEL, "naive_elasticity": -0.5, "price_spread": 0.12, "days": 120, "units_a_day": 5.5}
     shared |= {"price": 40.0, "price_low": 30.0, "price_high": 50.0, "test_days": 21, "measured_at": NOW}
-    refused = REFUSED | {"verdict": "refused", "reason": f"{REASON}the overall median serves"}
+    shared |= {"discount_effect": 0.0, "data_version": 1, "run_id": "r"}
+    refused = REFUSED | {"verdict": "refused", "reason": "the price hardly varied"}
     rows = [
         shared | {"category": category, "product_id": product, "product_name": name, **result}
         for category, product, name, result in (
@@ -114,6 +115,7 @@ def test_price_curve_is_drawn_with_its_best_price(page: Page, trained: str) -> N
     panel.locator("form.product button").click()
     expect(panel.locator("svg.curve .line")).to_be_visible()
     expect(panel.locator("svg.curve .mark")).to_have_count(1)
+    expect(panel.locator("output")).to_contain_text("Elastisitas belum terukur")
     expect(panel.locator("output")).to_contain_text(re.compile(r"\d"))
     assert english_words(page) == []
 
@@ -169,7 +171,7 @@ def test_open_page_shows_a_shop_whose_listings_arrive(page: Page, site: str, run
 
 def test_verdict_comes_before_the_form_and_a_failure_is_shown(page: Page) -> None:
     page.goto("/pricing?lang=en")
-    panel = page.locator("section", has_text="Price of the most revenue").last
+    panel = card(page, "Best price")
     expect(panel.locator(".lead")).to_contain_text("not trained yet")
     panel.get_by_role("button", name="Compute the curve").click()
     expect(panel.get_by_role("alert")).to_contain_text("./run.sh train sales")
@@ -255,15 +257,36 @@ def test_elasticity_has_its_interval_and_the_naive_figure_or_the_reason_and_the_
 ) -> None:
     page.goto(f"/pricing?toko={measured}")
     panel = card(page, "Harga dan jumlah terjual")
-    expect(panel.locator(".lead")).to_contain_text("Bila harga BOOKS naik 1 %")
+    expect(panel.locator(".lead")).to_contain_text("Bila harga BOOKS naik 1\xa0%")
     expect(panel.locator(".lead")).to_contain_text("harga yang lebih rendah menaikkan pendapatan")
     books = panel.locator("tbody tr", has_text="BOOKS").locator("th, td")
     expect(books).to_have_text(["BOOKS", "−2,5", "−2,75", "−2,25", "−0,5", "terukur", "–", "0,12", "120"])
     refused = panel.locator("tbody tr", has_text="KITES")
-    expect(refused).to_contain_text("ditolak: tidak ada sinyal")
+    expect(refused).to_contain_text("ditolak: harganya hampir tidak berubah")
     expect(refused).to_contain_text("uji 21 hari")
     page.locator(".choice").get_by_role("combobox", name="Kategori", exact=True).select_option("BOOKS")
     expect(card(page, "Produk BOOKS").locator("tbody tr", has_text="product 3")).to_contain_text("−2,5")
+    assert english_words(page) == []
+
+
+def test_best_price_is_that_of_profit_with_a_cost_and_names_what_is_not_known(
+    page: Page, measured: str
+) -> None:
+    page.goto(f"/pricing?toko={measured}&kategori=BOOKS")
+    panel = card(page, "Harga terbaik")
+    form = panel.locator("form.product")
+    form.get_by_label("Produk").select_option("product 3")
+    expect(form.get_by_label("Harga dari")).to_have_value("27")  # 10 % below the lowest that was observed
+    form.get_by_role("button", name="Hitung kurva").click()
+    expect(panel.locator("output")).to_contain_text(re.compile("Harga terbaik 27.*dengan pendapatan"))
+    expect(panel.locator("output")).to_contain_text("berada di tepi harga yang pernah ada")
+    expect(panel.locator("output")).to_contain_text("Perlu uji 21 hari")
+    expect(panel.locator("output")).to_contain_text("elastisitas terukur −2,5")
+    form.get_by_label("Biaya per unit").fill("24")
+    form.get_by_role("button", name="Hitung kurva").click()
+    # 24 * 2.5 / (2.5 - 1)
+    expect(panel.locator("output")).to_contain_text(re.compile(r"Harga terbaik (39,[5-9]|40).*dengan laba"))
+    expect(panel.locator("output")).not_to_contain_text("Perlu uji")
     assert english_words(page) == []
 
 

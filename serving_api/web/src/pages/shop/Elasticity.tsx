@@ -6,13 +6,12 @@ import { change, figure, whole } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
 import { column, derivedColumn, type Column } from "../../ui/DataTable.tsx";
 import { TablePanel } from "../../ui/TablePanel.tsx";
-import { category, chosen, Workbook } from "./parts.tsx";
+import { category, chosen, MOST_ROWS, Workbook } from "./parts.tsx";
 
 export type Elasticity = RowOf<"/api/v1/retail/elasticity">;
 type Measured = Elasticity & Record<"elasticity" | "elasticity_low" | "elasticity_high", number>;
 /** At this elasticity a change of the price leaves the revenue as it is. */
 const UNIT = -1;
-const MOST_ROWS = 1000;
 const SQL = "select * from gold.price_elasticity";
 
 export const isMeasured = (row: Elasticity): row is Measured => row.elasticity !== null && row.elasticity_low !== null && row.elasticity_high !== null;

@@ -1,33 +1,27 @@
-/** Sales of a shop: what changed most, revenue by category and day, what to order, best products, the prediction. */
+/** Sales of a shop: what changed most, revenue by category and day, products, the prediction. */
 import type { ComponentChildren } from "preact";
 import { Curve } from "../../chart/Curve.tsx";
 import { Spark } from "../../chart/Spark.tsx";
-import { address, useFeed } from "../../data/feed.ts";
+import { address } from "../../data/feed.ts";
 import type { RowOf } from "../../data/types.ts";
 import { change, day, dayOfSeconds, figure, percent, whole } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
 import { param, setParams } from "../../router.ts";
 import { Choices } from "../../ui/controls.tsx";
-import { column, derivedColumn, type Column } from "../../ui/DataTable.tsx";
+import { column, type Column } from "../../ui/DataTable.tsx";
 import { Bars, Tiles } from "../../ui/Figures.tsx";
 import { TablePanel } from "../../ui/TablePanel.tsx";
 import { changePct, dailyRevenue, driverOf, mostChanged, total, type Period } from "./changes.ts";
-import { CategoryChoice, chosen, tenths, useMoney, Workbook } from "./parts.tsx";
+import { CategoryChoice, changeColumn, chosen, MOST_ROWS, useMoney, Workbook } from "./parts.tsx";
+import { OrderFirst, TopProducts } from "./Products.tsx";
 import { ModelCard, Prediction } from "./SalesModel.tsx";
 
 type CategoryRevenue = RowOf<"/analytics/revenue">;
 type RevenueDay = RowOf<"/api/v1/retail/revenue-history">;
-type TopProduct = RowOf<"/api/v1/retail/top-products">;
-type Supply = RowOf<"/api/v1/retail/product-supply">;
 
 const MOST_BARS = 8;
-const MOST_ROWS = 1000;
 /** The length of a period that the reader has chosen. */
 const periodDays = () => (param("hari") === "7" ? 7 : 28);
-
-/** A change with its direction as a sign: it needs no colour. */
-const changeColumn = <Row,>(name: string, title: "change_revenue" | "change_units" | "change_price", now: (row: Row) => number | null, before: (row: Row) => number | null): Column<Row> =>
-  derivedColumn(name, title, (row: Row) => changePct(now(row), before(row)), (row: Row) => change(changePct(now(row), before(row))));
 
 const PERIODS: Column<Period>[] = [
   column("category", "category"),
@@ -167,60 +161,6 @@ function Revenue() {
       }}
     </TablePanel>
   );
-}
-
-const SUPPLY: Column<Supply>[] = [
-  column("product_name", "product"),
-  column("category", "category"),
-  derivedColumn("order_first", "supply_advice", (row) => row.order_first, (row) => (row.order_first ? <b>{t("order_now")}</b> : "–")),
-  column("days_of_supply", "days_of_supply", tenths),
-  column("stock_quantity", "stock", whole),
-  column("units_a_day", "units_a_day", tenths),
-  column("sell_through_pct", "sell_through", percent),
-  column("days_sold_out", "days_sold_out", tenths),
-  column("basis", "supply_basis", (basis) => t(basis === "observed" ? "basis_observed" : "basis_since_added")),
-];
-
-/** How many products last less than the alert, and which one is sold out first. */
-function supplySentence(urgent: Supply[], isMore: boolean): string {
-  const [first] = urgent;
-  if (!first) return t("supply_none");
-  const count = isMore ? t("at_least", { count: whole(urgent.length) }) : whole(urgent.length);
-  const values = { count, product: first.product_name, days: tenths(first.days_of_supply) };
-  return t(first.stock_quantity ? "supply_sentence" : "supply_sentence_out", values);
-}
-
-function OrderFirst() {
-  const urgent = useFeed(address("/api/v1/retail/product-supply", { ...chosen(), order_first: true, limit: MOST_ROWS })).body;
-  const list = address("/api/v1/retail/product-supply", { ...chosen(), limit: 20 });
-  return (
-    <TablePanel title={t("order_first")} list={list} columns={SUPPLY} keyOf={(row) => String(row.product_id)} class="full wide" file="product-supply" empty={t("empty_shop")} note={t("supply_note")} tools={<Workbook list={list.replace("limit=20", `limit=${MOST_ROWS}`)} />} sql="select * from gold.product_supply order by rank">
-      {(rows) => (
-        <>
-          {urgent && <p class="lead">{supplySentence(urgent.items, urgent.next_cursor !== null)}</p>}
-          {rows.some((row) => row.basis !== "observed") && <p class="note">{t("supply_since_added")}</p>}
-        </>
-      )}
-    </TablePanel>
-  );
-}
-
-const PRODUCTS: Column<TopProduct>[] = [
-  column("product_name", "product"),
-  column("category", "category"),
-  column("revenue_new", "revenue_28", whole),
-  column("revenue_before", "revenue_before", whole),
-  changeColumn("revenue_change_pct", "change_revenue", (row) => row.revenue_new, (row) => row.revenue_before),
-  column("units_new", "units_28", whole),
-  column("units_before", "units_before", whole),
-  changeColumn("units_change_pct", "change_units", (row) => row.units_new, (row) => row.units_before),
-  column("price", "price", figure),
-  column("revenue", "revenue_so_far", whole),
-];
-
-function TopProducts() {
-  const list = address("/api/v1/retail/top-products", { ...chosen(), limit: 20 });
-  return <TablePanel title={t("top_products")} list={list} columns={PRODUCTS} keyOf={(row) => String(row.product_id)} class="full wide" file="top-products" empty={t("empty_shop")} note={t("top_products_note")} tools={<Workbook list={list} />} sql="select * from gold.top_products" />;
 }
 
 export function Sales() {

@@ -3,19 +3,23 @@ import type { ComponentChildren } from "preact";
 import { address, useFeed } from "../../data/feed.ts";
 import type { Sent } from "../../data/post.ts";
 import type { SalesModelReport } from "../../data/types.ts";
-import { figure, whole, written } from "../../i18n/format.ts";
+import { change, figure, whole, written } from "../../i18n/format.ts";
 import { t, type Key } from "../../i18n/index.ts";
 import { param, setParams } from "../../router.ts";
-import { ProblemText } from "../../ui/Panel.tsx";
 import { Select, SelectField } from "../../ui/controls.tsx";
+import { derivedColumn, type Column } from "../../ui/DataTable.tsx";
+import { ProblemText } from "../../ui/Panel.tsx";
+import { changePct } from "./changes.ts";
 
+/** The most rows of a page of a list. */
+export const MOST_ROWS = 1000;
 export const category = (): string | null => param("kategori");
 export const shop = (): string | null => param("toko");
 export const chosen = () => ({ category: category(), shop: shop() });
 
 const useRevenue = () => useFeed(address("/analytics/revenue", { shop: shop() })).body;
 
-function useCategories(): string[] {
+export function useCategories(): string[] {
   return (useRevenue()?.items ?? []).map((item) => item.category).sort();
 }
 
@@ -27,6 +31,10 @@ export function useMoney(): (value: number | null) => string {
 
 /** 5,1: days and units a day, to a tenth. */
 export const tenths = (value: number | null): string => figure(value === null ? null : Math.round(10 * value) / 10);
+
+/** A change with its direction as a sign: it needs no colour. */
+export const changeColumn = <Row,>(name: string, title: "change_revenue" | "change_units" | "change_price", now: (row: Row) => number | null, before: (row: Row) => number | null): Column<Row> =>
+  derivedColumn(name, title, (row: Row) => changePct(now(row), before(row)), (row: Row) => change(changePct(now(row), before(row))));
 
 /** The rows of a list as a workbook. */
 export function Workbook({ list }: { list: string }) {
@@ -62,7 +70,8 @@ export function CategoryChoice({ children }: { children?: ComponentChildren }) {
 export interface FormField {
   name: string;
   label: Key;
-  value: number;
+  /** Null: left empty, and then not sent. */
+  value: number | null;
   min: number;
   max?: number;
   step: number | "any";
@@ -73,24 +82,29 @@ interface ProductFormProps {
   action: Key;
   sent: Sent<unknown>;
   send: (request: object) => Promise<void>;
+  /** Called with what is chosen after every change. */
+  changed?: (given: FormData) => void;
+  /** A choice after that of the category, whose value is a number too. */
+  choice?: ComponentChildren;
   children?: ComponentChildren;
 }
 
-export function ProductForm({ fields, action, sent, send, children }: ProductFormProps) {
+export function ProductForm({ fields, action, sent, send, changed, choice, children }: ProductFormProps) {
   const names = useCategories();
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
-    const given = new FormData(event.currentTarget as HTMLFormElement);
-    const numbers = fields.map(({ name }) => [name, Number(given.get(name))]);
-    void send({ category: given.get("category"), shop: shop(), ...Object.fromEntries(numbers) });
+    const given = [...new FormData(event.currentTarget as HTMLFormElement)].filter(([, value]) => value !== "");
+    const values = given.map(([name, value]) => [name, name === "category" ? value : Number(value)]);
+    void send({ shop: shop(), ...Object.fromEntries(values) });
   };
   return (
-    <form class="product" onSubmit={submit}>
+    <form class="product" onSubmit={submit} onChange={(event) => changed?.(new FormData(event.currentTarget))}>
       <SelectField key={names.join()} name="category" label={t("category")} options={names.map((name) => [name, name])} chosen={category()} />
+      {choice}
       {fields.map(({ name, label, value, min, max, step }) => (
-        <label key={name}>
+        <label key={`${name}${value}`}>
           {t(label)}
-          <input type="number" name={name} required defaultValue={String(value)} min={min} max={max} step={step} />
+          <input type="number" name={name} required={value !== null} defaultValue={value === null ? "" : String(value)} min={min} max={max} step={step} />
         </label>
       ))}
       <button class="solid" disabled={sent.loading || !names.length}>
