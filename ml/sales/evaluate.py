@@ -30,7 +30,7 @@ from ml.schedule import LEAST_LISTINGS
 FEATURES = (*INPUTS, "category")
 PERMUTATIONS = 5  # per feature
 MOST_EVALUATED = 4000  # newest rows: an evaluation fits some two hundred models
-QUICK_ROWS = 2000  # of a quick round
+QUICK_ROWS = 1000  # of a quick round
 QUICK_DRAWS = 20
 METRICS = ("r2", "r2_within", "r2_log", "wape_pct", "rmse", "mae", "skill", "skill_naive", "coverage_90")
 ReportProgress = Callable[[float, str], None]  # percent done, and the step that begins

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from lakehouse.sales import best_price, price_curve, units_by_demand
-from ml.sales.evaluate import evaluate
+from ml.sales.evaluate import MOST_EVALUATED, evaluate
 from ml.sales.load import SalesRows
 from ml.sales.splits import NAIVE, SplitPredictions, predict_split, split_scores
 from ml.sales.stack import STACK, Model, drawn_rows, fit_demand, fit_medians, fit_regressors, folds_of
-from producers.simulate.shop import USUAL_PRICES, SampleShop
+from producers.simulate.shop import DAYS, PRODUCTS, USUAL_PRICES, SampleShop
 from tests.support.retail.listings import UNTIL, simulated_rows
 
 PRODUCT = {"discount_pct": 20.0, "rating": 3.5, "num_reviews": 100.0}
@@ -21,31 +21,38 @@ def shop() -> SalesRows:
     return simulated_rows(1, products=60, days=110)
 
 
-@pytest.fixture(scope="module")
-def later(shop: SalesRows) -> SplitPredictions:
-    """Forecasts of the newest fifth by what was learned before."""
+def forecasts_of_the_newest_days(seed: int) -> SplitPredictions:
+    """Of the newest fifth of the rows that a round evaluates of the shop of the feed, by those before."""
 
     def fit(rows: SalesRows) -> dict[str, Model]:
-        parts = folds_of(rows, 3, 1)
-        return {**fit_regressors(rows, parts, 1, quick=True), **fit_medians(rows, parts)}
+        parts = folds_of(rows, 5, 1)
+        return {**fit_regressors(rows, parts, 1, quick=False), **fit_medians(rows, parts)}
 
-    predictions = predict_split(shop, "time", 3, 1, fit)
+    rows = simulated_rows(seed, PRODUCTS, DAYS)
+    predictions = predict_split(rows.at(np.arange(len(rows))[-MOST_EVALUATED:]), "time", 5, 1, fit)
     assert predictions is not None and set(NAIVE) <= predictions.forecasts.keys()
     return predictions
 
 
-def test_out_of_time_skill_over_the_naive_forecasts(later: SplitPredictions) -> None:
-    scores = split_scores(later, STACK)
-    assert scores["skill_naive"] > 0.15 and scores["skill_low"] > 0.1
-    assert scores["r2"] > 0.3 and scores["r2_within"] > 0.3 and scores["r2_log"] > 0.3
+@pytest.fixture(scope="module")
+def shops_later() -> list[SplitPredictions]:
+    return [forecasts_of_the_newest_days(seed) for seed in (1, 2)]
+
+
+def test_out_of_time_skill_over_the_naive_forecasts(shops_later: list[SplitPredictions]) -> None:
+    for later in shops_later:
+        scores = split_scores(later, STACK)
+        assert scores["skill_naive"] > 0.3 and scores["skill_low"] > 0
+        assert scores["r2"] > 0.4 and scores["r2_log"] > 0.3
     errors = [np.abs(later.rows.sales - later.forecasts[name]["units"]).sum() for name in NAIVE]
     own = np.abs(later.rows.sales - later.forecasts[STACK]["units"]).sum()
     assert scores["skill_naive"] == pytest.approx(1 - own / min(errors))
     assert split_scores(later, NAIVE[0])["coverage_90"] is None
 
 
-def test_interval_covers_nine_of_ten_days_not_seen(later: SplitPredictions) -> None:
-    assert 0.88 <= split_scores(later, STACK)["coverage_90"] <= 0.92
+def test_interval_covers_nine_of_ten_days_not_seen(shops_later: list[SplitPredictions]) -> None:
+    covered = [split_scores(later, STACK)["coverage_90"] for later in shops_later]
+    assert 0.88 <= np.mean(covered) <= 0.92 and 0.86 <= min(covered) <= max(covered) <= 0.94
 
 
 def test_sales_regressed_on_prices_miss_the_elasticity_by_more_than_one(shop: SalesRows) -> None:
