@@ -81,14 +81,14 @@ class Trainer:
         is_first_sales = "sales" in self._kinds and schedule.is_first_sales()
         if prices and (reason := schedule.issue_due(prices, now)):
             self._pause_after(self._round(["price", "--issue"], reason))
+        elif is_first_sales and (reason := schedule.sales_due()):  # seconds
+            schedule.write_note(schedule.FIRST_SALES)
+            self._round(["sales", "--quick"], reason)
         elif due and schedule.first_look_due():  # minutes before the first whole round has figures
             if self._history_arrives():
                 return
             schedule.write_note(schedule.FIRST_LOOK)
             self._round(["price", "--quick"], "figures of a few models, before the first whole round")
-        elif is_first_sales and (reason := schedule.sales_due()):
-            schedule.write_note(schedule.FIRST_SALES)
-            self._round(["sales", "--quick"], reason)
         elif "signal" in self._kinds and (reason := schedule.signal_due(now)):  # seconds
             self._pause_after(self._round(["signal", "--if-changed"], reason))
         elif "sales" in self._kinds and not is_first_sales and (reason := schedule.sales_due()):
