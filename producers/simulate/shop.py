@@ -39,7 +39,7 @@ DISCOUNT_EFFECT = 0.4  # of log units, at a discount of 100 %, besides the lower
 PULL_FORWARD = 2.0  # of log units, lost at a mean discount of 100 % in the week before
 WEEKEND_LIFT = 0.15  # of log units on Saturday and Sunday
 DRIFT_A_DAY = 0.001  # of log units
-COVER_DAYS = 12  # of a delivery, which comes every two weeks: stock runs out now and then
+COVER_DAYS = (12.0, 30.0)  # of the stock after a delivery, every two weeks: it runs out now and then
 DELIVERY_DAYS = 14
 REVIEW_SHARE = 0.1  # of the units sold
 FAULTS = ({"Price": -1.0}, {"Rating": 7.0}, {"Discount": 8}, {"Category": None}, {"DateAdded": "soon"})
@@ -125,7 +125,8 @@ class SampleShop:
         self._discounts[product, day + 1] = self._discount[product] / 100
         wanted = self._mean(product, day + 1)
         if day == 0 or phase % DELIVERY_DAYS == 0:
-            self._stock[product] += round(COVER_DAYS * wanted * self._random.uniform(0.8, 2.5))
+            filled = round(wanted * self._random.uniform(*COVER_DAYS))
+            self._stock[product] = max(int(self._stock[product]), filled)
         time = self._first + timedelta(days=day)
         payload: dict[str, object] = {
             "event_id": f"sim-{self._run}-{product}-{day}",
