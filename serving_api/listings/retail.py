@@ -88,7 +88,7 @@ PRODUCT_SUPPLY = Listing(
     summary="How long the stock of products lasts",
     description="The 100 of each category that last shortest, those first that are to be ordered first.",
     columns="""product_id, product_name, category, stock_quantity, units_a_day, basis, days_of_supply,
-    order_first, sell_through_pct, days_in_stock, days_sold_out""",
+    order_first, alert_days, sell_through_pct, days_in_stock, days_sold_out""",
     others=(REVENUE,),
     filters=(
         *BY_CATEGORY,

@@ -221,7 +221,7 @@ def test_products_to_be_ordered_come_first_and_a_rough_basis_is_stated(page: Pag
     order = card(page, "Pesan ini dahulu")
     path = f"/api/v1/retail/product-supply?shop={PANEL}&category=books"
     urgent = api_body(site, f"{path}&order_first=true")["items"]
-    expect(order.locator(".lead")).to_contain_text(f"{len(urgent)} produk habis")
+    expect(order.locator(".lead")).to_contain_text(f"{len(urgent)} produk habis dalam 14 hari")
     expect(order.locator(".lead")).to_contain_text(urgent[0]["product_name"])
     expect(order.locator("tbody tr").first).to_contain_text("Pesan dahulu")
     with page.expect_download() as download:

@@ -136,6 +136,7 @@ def supply_of(shop: str, states: list[Row]) -> Row:
         "units_a_day": rate,
         "days_of_supply": lasts,
         "order_first": lasts is not None and lasts < settings().retail.supply_alert_days,
+        "alert_days": settings().retail.supply_alert_days,
         "sell_through_pct": 100 * sold / (sold + last["stock_quantity"])
         if sold + last["stock_quantity"]
         else None,

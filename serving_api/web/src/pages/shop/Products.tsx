@@ -24,11 +24,11 @@ const SUPPLY: Column<Supply>[] = [
 ];
 
 /** How many products last less than the alert, and which one is sold out first. */
-function supplySentence(urgent: Supply[], isMore: boolean): string {
+function supplySentence(limit: string, urgent: Supply[], isMore: boolean): string {
   const [first] = urgent;
-  if (!first) return t("supply_none");
+  if (!first) return t("supply_none", { limit });
   const count = isMore ? t("at_least", { count: whole(urgent.length) }) : whole(urgent.length);
-  const values = { count, product: first.product_name, days: tenths(first.days_of_supply) };
+  const values = { limit, count, product: first.product_name, days: tenths(first.days_of_supply) };
   return t(first.stock_quantity ? "supply_sentence" : "supply_sentence_out", values);
 }
 
@@ -36,13 +36,17 @@ export function OrderFirst() {
   const urgent = useFeed(address("/api/v1/retail/product-supply", { ...chosen(), order_first: true, limit: MOST_ROWS })).body;
   const list = address("/api/v1/retail/product-supply", { ...chosen(), limit: SHOWN_ROWS });
   return (
-    <TablePanel title={t("order_first")} list={list} columns={SUPPLY} keyOf={(row) => String(row.product_id)} class="full wide" file="product-supply" empty={t("empty_shop")} note={t("supply_note")} tools={<Workbook list={address("/api/v1/retail/product-supply", { ...chosen(), limit: MOST_ROWS })} />} sql="select * from gold.product_supply order by rank">
-      {(rows) => (
-        <>
-          {urgent && <p class="lead">{supplySentence(urgent.items, urgent.next_cursor !== null)}</p>}
-          {rows.some((row) => row.basis !== "observed") && <p class="note">{t("supply_since_added")}</p>}
-        </>
-      )}
+    <TablePanel title={t("order_first")} list={list} columns={SUPPLY} keyOf={(row) => String(row.product_id)} class="full wide" file="product-supply" empty={t("empty_shop")} tools={<Workbook list={address("/api/v1/retail/product-supply", { ...chosen(), limit: MOST_ROWS })} />} sql="select * from gold.product_supply order by rank">
+      {(rows) => {
+        const limit = whole(rows[0].alert_days);
+        return (
+          <>
+            {urgent && <p class="lead">{supplySentence(limit, urgent.items, urgent.next_cursor !== null)}</p>}
+            {rows.some((row) => row.basis !== "observed") && <p class="note">{t("supply_since_added")}</p>}
+            <p class="note">{t("supply_note", { limit })}</p>
+          </>
+        );
+      }}
     </TablePanel>
   );
 }
