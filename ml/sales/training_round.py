@@ -23,6 +23,7 @@ from ml.sales.publish import publish
 from ml.sales.splits import SPLITS
 
 EXPERIMENT = "sales"
+QUICK_FOLDS = 3
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def _train_shop(shop: str, quick: bool, progress: TrainingProgress, number: int,
 
     knobs = settings()
     processes = 1 if quick else knobs.training.processes
-    return train_sales(knobs.lake_root, knobs.training.seed, knobs.cv.folds, quick, report, shop, processes)
+    folds = min(knobs.cv.folds, QUICK_FOLDS) if quick else knobs.cv.folds
+    return train_sales(knobs.lake_root, knobs.training.seed, folds, quick, report, shop, processes)
 
 
 def listings_version() -> int | None:
