@@ -1,6 +1,7 @@
 """Lists of a shop: revenue by day and period, products, stock, promotions, how units follow prices."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import pyarrow.compute as pc
 
@@ -51,7 +52,13 @@ BY_CATEGORY = (
     ),
     SHOP,
 )
-REVENUE_DAYS = Listing(
+of_a_shop = partial(
+    Listing,
+    others=(REVENUE,),
+    condition=lambda request: pc.field("shop") == shop(request),
+    demo=of_shop,
+)
+REVENUE_DAYS = of_a_shop(
     table=REVENUE,
     path="/api/v1/retail/revenue-history",
     name="list_revenue_days",
@@ -61,11 +68,9 @@ REVENUE_DAYS = Listing(
     newest day first.""",
     columns="market_date, category, revenue, units_sold, revenue_new, units_new",
     filters=BY_CATEGORY,
-    condition=lambda request: pc.field("shop") == shop(request),
     order="market_date desc, category",
-    demo=of_shop,
 )
-REVENUE_PERIODS = Listing(
+REVENUE_PERIODS = of_a_shop(
     table="gold.revenue_periods",
     path="/api/v1/retail/revenue-periods",
     name="list_revenue_periods",
@@ -74,13 +79,10 @@ REVENUE_PERIODS = Listing(
     description="Each category in the newest 7 and 28 days of the shop, most revenue first.",
     columns="""category, days, market_date, revenue, revenue_before, units, units_before, average_net_price,
     average_net_price_before""",
-    others=(REVENUE,),
     filters=(*BY_CATEGORY, equal("days", "7 or 28; both without it")),
-    condition=lambda request: pc.field("shop") == shop(request),
     order="days, revenue desc, category",
-    demo=of_shop,
 )
-PRODUCT_SUPPLY = Listing(
+PRODUCT_SUPPLY = of_a_shop(
     table="gold.product_supply",
     path="/api/v1/retail/product-supply",
     name="list_product_supply",
@@ -89,16 +91,13 @@ PRODUCT_SUPPLY = Listing(
     description="The 100 of each category that last shortest, those first that are to be ordered first.",
     columns="""product_id, product_name, category, stock_quantity, units_a_day, basis, days_of_supply,
     order_first, alert_days, sell_through_pct, days_in_stock, days_sold_out""",
-    others=(REVENUE,),
     filters=(
         *BY_CATEGORY,
         equal("order_first", "whether the stock lasts less than retail.supply_alert_days"),
     ),
-    condition=lambda request: pc.field("shop") == shop(request),
     order="rank",
-    demo=of_shop,
 )
-PROMOTIONS = Listing(
+PROMOTIONS = of_a_shop(
     table="gold.promotions",
     path="/api/v1/retail/promotions",
     name="list_promotions",
@@ -109,13 +108,10 @@ PROMOTIONS = Listing(
     columns="""began_on, ended_on, product_id, product_name, category, days, discount_pct, price,
     units_before, units_during, units_after, lift_units, break_even_lift, extra_units, extra_revenue,
     paid_off""",
-    others=(REVENUE,),
     filters=(*BY_CATEGORY, equal("product_id", "the product; all of them without it")),
-    condition=lambda request: pc.field("shop") == shop(request),
     order="began_on desc, product_id",
-    demo=of_shop,
 )
-ELASTICITY = Listing(
+ELASTICITY = of_a_shop(
     table="gold.price_elasticity",
     path="/api/v1/retail/elasticity",
     name="list_elasticity",
@@ -126,15 +122,12 @@ ELASTICITY = Listing(
     columns="""product_id, product_name, category, elasticity, elasticity_low, elasticity_high,
     naive_elasticity, verdict, reason, price_spread, days, units_a_day, price, price_low, price_high,
     test_days, measured_at""",
-    others=(REVENUE,),
     filters=(*BY_CATEGORY, equal("product_id", "the product; 0: categories as a whole; all without it")),
-    condition=lambda request: pc.field("shop") == shop(request),
     order="category, product_id",
     present=elasticities,
-    demo=of_shop,
     variant=lambda request: request.language,
 )
-TOP_PRODUCTS = Listing(
+TOP_PRODUCTS = of_a_shop(
     table="gold.top_products",
     path="/api/v1/retail/top-products",
     name="list_top_products",
@@ -143,11 +136,8 @@ TOP_PRODUCTS = Listing(
     description="The 20 best of each category, most revenue first.",
     columns="""product_id, product_name, category, revenue, units_sold, units_new, units_before, revenue_new,
     revenue_before, price, discount_pct, rating""",
-    others=(REVENUE,),
     filters=BY_CATEGORY,
-    condition=lambda request: pc.field("shop") == shop(request),
     order="revenue desc, product_id",
-    demo=of_shop,
 )
 router = listing_router(
     "retail", REVENUE_DAYS, REVENUE_PERIODS, TOP_PRODUCTS, PRODUCT_SUPPLY, PROMOTIONS, ELASTICITY

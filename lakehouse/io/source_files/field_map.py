@@ -309,7 +309,7 @@ class FieldMap(SourceModel):
             positions = [header.index(column) for column in self.digest]
             return lambda cells: _digest(cells[position] for position in positions)
         if self.column is None or not set(self.columns) <= set(header):
-            return lambda cells: None
+            return lambda cells: self.otherwise
         text_of = cell_reader(header, self.column)
         convert = self.converter()
         missing = frozenset(self.missing)

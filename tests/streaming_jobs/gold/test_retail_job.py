@@ -64,6 +64,18 @@ def test_promotion_is_compared_with_the_days_around_it() -> None:
     assert promotion["event_time"].date() == day(39), "the last of the 14 days after"
 
 
+def test_days_after_a_promotion_end_where_the_next_one_begins() -> None:
+    """2 a day for three days after the first, 8 during the second, then 4."""
+    units = [0] + [4] * 20 + [8] * 5 + [2] * 3 + [8] * 5 + [4] * 20
+    reduced = {range(20, 25): 50.0, range(28, 33): 50.0}
+    first, second = sorted(computed(states(units, reduced))["promotions"], key=lambda row: row["began_on"])
+    assert (first["units_after"], second["units_after"]) == (2, 4)
+    assert first["extra_units"] == 5 * (8 - 4) + 3 * (2 - 4)
+    assert second["units_before"] == pytest.approx((6 * 4 + 3 * 2) / 9), (
+        "of the 14 days before, without the first"
+    )
+
+
 def test_running_promotion_has_no_end_and_no_days_after() -> None:
     (promotion,) = computed(states([0] + [4] * 9 + [6] * 3, {range(9, 99): 5.0}))["promotions"]
     assert (promotion["ended_on"], promotion["days"], promotion["units_after"]) == (None, 3, None)

@@ -161,17 +161,18 @@ def promotions_of(shop: str, states: list[Row]) -> Iterator[Row]:
     for number, run in enumerate(runs):
         if number and run[0]["discount_pct"] >= LEAST_DISCOUNT:
             ended = runs[number + 1][0]["day"] if number + 1 < len(runs) else None
-            yield promotion(shop, run, ended, days)
+            following = runs[number + 2][0]["day"] if number + 2 < len(runs) else date.max
+            yield promotion(shop, run, ended, following, days)
 
 
-def promotion(shop: str, run: list[Row], ended: date | None, days: list[SoldDay]) -> Row:
-    """`ended`: day of the first state without discount; None while it lasts."""
+def promotion(shop: str, run: list[Row], ended: date | None, following: date, days: list[SoldDay]) -> Row:
+    """`ended`: day of the first state without discount; None while it lasts. `following`: of the next."""
     began, until = run[0]["day"], ended or run[-1]["day"]
     window = timedelta(days=WINDOW)
     stocked = [sold for sold in days if sold.in_stock]
     earlier = [sold for sold in stocked if began - window < sold.day <= began and not sold.is_reduced]
     during = [sold for sold in stocked if began < sold.day <= until]
-    later = [sold for sold in stocked if until < sold.day <= until + window and not sold.is_reduced]
+    later = [sold for sold in stocked if until < sold.day <= min(until + window, following)]
     discounts = [
         (state["discount_pct"], lasts) for state, lasts in zip(run, lengths(run, ended), strict=True)
     ]
