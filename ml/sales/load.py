@@ -42,7 +42,8 @@ COUNT = f"with {STATES} select median(n) from (select count(*) as n from states 
 QUERY = f"with {STATES} select * from states order by day desc, product_id"
 LEAST_STOCK_DAYS = 3
 # With less stock than for a few of its median days, a product may sell what there is, not what is wanted:
-# such rows are left out. To leave out only those that did sell out would hide the days of the highest demand.
+# such rows are left out, unless the shop never reports stock. To leave out only those that did sell out would
+# hide the days of the highest demand.
 SERIES = f"""
   with {STATES}, pairs as (
     select *, lead(sales) over product - sales as sold, lead(day) over product - day as days,
@@ -53,11 +54,12 @@ SERIES = f"""
       week_before as (product range between 7.5 preceding and 0.5 preceding),
       weeks_before as (product range between 14.5 preceding and 7.5 preceding)
   ), rates as (
-    select *, sold / days as rate, median(sold / days) over (partition by product_id) as usual
+    select *, sold / days as rate, median(sold / days) over (partition by product_id) as usual,
+      max(stock_quantity) over () = 0 as no_stock
     from pairs where sold >= 0 and days <= {LONGEST_GAP_DAYS}
   )
-  select * exclude (sold, days, later_stock, rate, usual) replace (rate as sales) from rates
-  where later_stock > 0 and stock_quantity >= {LEAST_STOCK_DAYS} * usual * days
+  select * exclude (sold, days, later_stock, rate, usual, no_stock) replace (rate as sales) from rates
+  where no_stock or (later_stock > 0 and stock_quantity >= {LEAST_STOCK_DAYS} * usual * days)
   order by day desc, product_id
 """
 

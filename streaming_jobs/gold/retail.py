@@ -20,7 +20,8 @@ READ = (
 )
 BAND = " ".join(f"when discount_pct <= {limit} then '{name}'" for name, limit in BANDS)
 # A product's newest state of each day in Jakarta, and what it sold in the `days` since the one before, at the
-# price of that one. `next_date`: day of the next state; null of the newest. `in_stock`: at both ends.
+# price of that one. `next_date`: day of the next state; null of the newest. `in_stock`: at both ends,
+# or in a shop that never reports stock.
 PRODUCT_DAYS = f"""
   with states as (
     select coalesce(shop, 'main') as shop, {READ}, price * (1 - discount_pct / 100) as net_price,
@@ -36,7 +37,8 @@ PRODUCT_DAYS = f"""
     if(days is null, null, greatest(sales - lag(sales) over product, 0)) as units,
     lag(price) over product as price_before, lag(net_price) over product as net_before,
     lag(discount_pct) over product as discount_before,
-    stock_quantity > 0 and lag(stock_quantity) over product > 0 as in_stock
+    max(stock_quantity) over (partition by shop) > 0 as reports_stock,
+    not reports_stock or (stock_quantity > 0 and lag(stock_quantity) over product > 0) as in_stock
   from states window product as (partition by shop, product_id order by market_date)
 """
 EARNED = """

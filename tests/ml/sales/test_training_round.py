@@ -9,6 +9,7 @@ from lakehouse.io.delta import open_table
 from ml.data.panel import NothingToLearn
 from ml.forecasts import mlflow_store
 from ml.sales import training_round
+from ml.sales.load import read_listings
 from ml.sales.publish import model_file
 from tests.support.retail.listings import shop_columns, write_listings
 
@@ -69,3 +70,11 @@ def test_each_shop_with_enough_listings_has_a_model(monkeypatch: pytest.MonkeyPa
         assert {row["shop"] for row in open_table(table).to_pyarrow_table().to_pylist()} == {"main", "toko-b"}
     importance = open_table("gold.feature_importance").to_pyarrow_table()["model"].to_pylist()
     assert set(importance) == {"sales", "sales-toko-b"}
+
+
+@pytest.mark.usefixtures("lake")
+def test_shop_that_never_reports_stock_is_a_series_too() -> None:
+    columns = shop_columns(6, 20, states=12)
+    write_listings(columns | {"stock_quantity": 0 * columns["stock_quantity"]})
+    rows, _ = read_listings(settings().lake_root)
+    assert rows is not None and rows.series and len(rows) == 20 * 11

@@ -25,7 +25,8 @@ class SoldDay:
 
     @property
     def in_stock(self) -> bool:
-        return self.begins["stock_quantity"] > 0 and self.ends["stock_quantity"] > 0
+        stocked = self.begins["stock_quantity"] > 0 and self.ends["stock_quantity"] > 0
+        return stocked or not self.ends["reports_stock"]
 
     @property
     def is_reduced(self) -> bool:
@@ -109,7 +110,7 @@ def product_supply(tables: Tables, newest: datetime) -> list[Row]:
     """The 100 of each category that are first used up."""
     result = []
     for shop, products in shops_of(tables).items():
-        rows = [supply_of(shop, states) for states in products.values()]
+        rows = [supply_of(shop, states) for states in products.values() if states[-1]["reports_stock"]]
         kept = [row for own in grouped(rows, "category").values() for row in sorted(own, key=urgency)[:100]]
         result += [row | {"rank": rank} for rank, row in enumerate(sorted(kept, key=urgency), 1)]
     return result

@@ -21,9 +21,11 @@ BANDS = {"0-5": (-1, 5), "5-15": (5, 15), "15-30": (15, 30), ">30": (30, 100)}
 
 
 def listings(rng: random.Random) -> dict[str, list[Row]]:
-    """States of the products of five shops; one has as many days as two periods need, one a single day."""
+    """States of the products of six shops; two have as many days as two periods need, one of them no stock,
+    and one has a single day."""
     once = [row for row in shop_listings(30, "once") if row["event_id"].endswith("-0")]
     panels = [*panel_listings(), *panel_listings("exact", days=57)]
+    panels += [row | {"stock_quantity": 0} for row in panel_listings("stockless")]
     return {
         "silver.listings": [
             *shop_listings(60),
@@ -74,9 +76,10 @@ def shops_of(tables: Tables) -> dict[str, Products]:
             day = (row["event_time"] + timedelta(hours=7)).date()
             net = row["price"] * (1 - row["discount_pct"] / 100)
             newest[row["shop"] or "main", row["product_id"], day] = row | {"day": day, "net": net}
+    stocked = {shop for (shop, _, _), row in newest.items() if row["stock_quantity"] > 0}
     shops: dict[str, Products] = defaultdict(lambda: defaultdict(list))
     for (shop, product, _), row in sorted(newest.items()):
-        shops[shop][product].append(row)
+        shops[shop][product].append(row | {"reports_stock": shop in stocked})
     return shops
 
 

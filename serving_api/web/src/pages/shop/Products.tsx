@@ -36,7 +36,7 @@ export function OrderFirst() {
   const urgent = useFeed(address("/api/v1/retail/product-supply", { ...chosen(), order_first: true, limit: MOST_ROWS })).body;
   const list = address("/api/v1/retail/product-supply", { ...chosen(), limit: SHOWN_ROWS });
   return (
-    <TablePanel title={t("order_first")} list={list} columns={SUPPLY} keyOf={(row) => String(row.product_id)} class="full wide" file="product-supply" empty={t("empty_shop")} tools={<Workbook list={address("/api/v1/retail/product-supply", { ...chosen(), limit: MOST_ROWS })} />} sql="select * from gold.product_supply order by rank">
+    <TablePanel title={t("order_first")} list={list} columns={SUPPLY} keyOf={(row) => String(row.product_id)} class="full wide" file="product-supply" empty={t("supply_empty")} tools={<Workbook list={address("/api/v1/retail/product-supply", { ...chosen(), limit: MOST_ROWS })} />} sql="select * from gold.product_supply order by rank">
       {(rows) => {
         const limit = whole(rows[0].alert_days);
         return (
