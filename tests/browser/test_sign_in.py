@@ -60,7 +60,8 @@ def test_sign_in_lasts_over_a_reload_and_ends_in_every_tab(page: Page, running: 
     second = page.context.new_page()
     second.goto("/pipa-data")
     expect(second.get_by_role("button", name="Keluar")).to_be_visible()
-    leave.click()
+    with page.expect_event("load"):  # the page opens anew; another address meanwhile would interrupt that
+        leave.click()
     expect(second.get_by_role("link", name="Masuk", exact=True)).to_be_visible()
     page.goto("/masuk")
     page.get_by_label("Alamat surel").fill("tabs@example.id")

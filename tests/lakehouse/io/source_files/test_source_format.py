@@ -7,7 +7,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from conf.settings import settings
+from conf.settings import REPO, settings
 from lakehouse.io.source_files.field_map import FieldMap
 from lakehouse.io.source_files.file_events import FileEvents
 from lakehouse.io.source_files.formats import FormatError, Unmatched, format_of, formats, source_formats
@@ -34,7 +34,8 @@ def placed(folder: Path, known: SourceFormat) -> Path:
     return file
 
 
-@pytest.mark.parametrize("name", sorted(formats()))
+@pytest.mark.usefixtures("lone_home")  # without formats of the developer's own
+@pytest.mark.parametrize("name", sorted(file.stem for file in (REPO / "conf" / "sources").glob("*.yml")))
 def test_each_format_is_recognised_by_header_and_folder_and_no_other_fits(tmp_path: Path, name: str):
     file = placed(tmp_path, formats()[name])
     actual = format_of(file)
