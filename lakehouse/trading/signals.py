@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lakehouse.ledger.canonical import digest
-from lakehouse.trading.bars import Bars, Floats, bars_a_year
+from lakehouse.trading.bars import Bars, Floats
 from lakehouse.trading.indicators import WARM_UP, WINDOW, indicators
 from lakehouse.trading.market_terms import market_terms
+from lakehouse.trading.sessions import bars_a_year
 
 Direction = Literal["BUY", "SELL", "HOLD"]
 MODEL_RUN = "votes-platt-3"  # changes with every change of a formula below
@@ -47,7 +48,7 @@ class Series:
     @property
     def bars_a_year(self) -> int:
         """Bars by which a volatility is annualised."""
-        return bars_a_year(self.asset_class, self.interval)
+        return bars_a_year(self.asset_class, self.currency, self.interval)
 
 
 @dataclass(frozen=True)
