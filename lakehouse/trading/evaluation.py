@@ -161,7 +161,7 @@ def run_test(series: Series, bars: Bars, tried: Sequence[Variant]) -> StrategyTe
     if len(bars) * len(tried) > MOST_STEPS:
         raise TooManySteps(f"{len(bars)} bars × {len(tried)} variants: choose fewer variants or a part")
     shown = bars.adjusted()  # rules compare prices over time; the account trades the shares of the day
-    paths = [variant.invested(series, shown) for variant in tried]
+    paths = [variant.decisions(series, shown).invested for variant in tried]
     returns = np.stack([simulate(series, bars, path).returns for path in paths], axis=1)
     best = [best_before(returns, window) for window in windows]
     first = windows[0].test_start
