@@ -10,7 +10,7 @@ import pytest
 
 from lakehouse.trading.bars import INTERVALS
 from lakehouse.trading.limits import Limits, ProposedOrder, violations
-from lakehouse.trading.market_terms import CRYPTO, EQUITY_BOARD_LOT, MarketTerms
+from lakehouse.trading.market_terms import CRYPTO, MarketTerms, market_terms
 from lakehouse.trading.paper_engine import ExitLevels, PaperAccount, PaperOrder
 from lakehouse.trading.performance import held_instead, performance
 from lakehouse.trading.signals import signal_at
@@ -88,7 +88,7 @@ def test_large_order_takes_a_twentieth_of_two_bars_and_the_rest_is_cancelled() -
 
 def test_shares_are_traded_in_board_lots() -> None:
     held = account("100000")
-    held.accept(order("BUY", "250", 0, EQUITY_BOARD_LOT))
+    held.accept(order("BUY", "250", 0, market_terms("equity", "IDR")))
     (fill,) = held.take(paper_bar(1, "10", volume=Decimal(100_000)))
     assert fill.quantity == 200
 
