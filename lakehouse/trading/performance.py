@@ -4,16 +4,18 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from lakehouse.trading.closed_trades import ClosedTrade
 from lakehouse.trading.market_terms import cents
 
 Z95 = 1.959963984540054  # two-sided 95 % of a normal distribution
 
 
-def performance(trades: Sequence[Decimal]) -> dict[str, Any]:
-    """Figures of the net results of closed trades, fees taken off, as values of JSON.
+def performance(closed: Sequence[ClosedTrade]) -> dict[str, Any]:
+    """Figures of closed trades, fees taken off, as values of JSON.
 
     None where there is no trade of that sort. A tie is a loss.
     """
+    trades = [trade.net for trade in closed]
     wins = [trade for trade in trades if trade > 0]
     losses = [trade for trade in trades if trade <= 0]
     profit = mean(wins)

@@ -184,6 +184,16 @@ class AccountLimits(BaseModel):
     max_daily_loss_pct: float = Field(ge=0, le=100)
     min_confidence: Share
     max_daily_trades: int = Field(ge=0)
+    max_losing_trades: int = Field(ge=0, description="trades of a trading day that lost; 0: no limit")
+    symbol_lock_bars: int = Field(
+        ge=0, description="bars for which a symbol is not bought after a trade of it that lost; 0: none"
+    )
+
+
+class AccountLock(RuleViolation):
+    """What may not be bought now, after losses."""
+
+    symbol: str | None = Field(description="null: nothing may be bought")
 
 
 class TradingDashboard(BaseModel):
@@ -202,5 +212,6 @@ class TradingDashboard(BaseModel):
     daily_pnl: float
     performance: AccountPerformance
     limits: AccountLimits
+    locks: list[AccountLock] = Field(description="what may not be bought now, after losses; sales pass")
     simulated: Literal[True] = Field(description="no money is at stake")
     meta: Meta
