@@ -97,6 +97,17 @@ class TradeRow(BaseModel):
     )
 
 
+class TradeResult(BaseModel):
+    """Closed trades of an account that have something in common."""
+
+    key: str = Field(description="symbol, reason, or period: 2026-11-27, 2026-W48, 2026-11")
+    trades: int = Field(ge=1, description="positions from the first purchase until nothing is held")
+    wins: int = Field(ge=0, description="trades with a result above 0")
+    net_pnl: float = Field(description="their results, fees taken off")
+    average_pnl: float
+    fees: float = Field(ge=0)
+
+
 class RecordedTrade(BaseModel):
     """The order that a block is about."""
 
