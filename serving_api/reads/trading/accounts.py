@@ -53,15 +53,21 @@ def limits_in_force() -> Limits:
 
 def account_row(snapshots: Snapshots, account: str) -> Row:
     """The row of an account, positions and lists as values; of one that never traded, what it begins with."""
-    row = snapshots[PORTFOLIO].rows_by("account").get(account)
+    snapshot = snapshots[PORTFOLIO]
+    row = snapshot.rows_by("account").get(account)
     if row is not None:
-        lists = {name: orjson.loads(row[name] or "[]") for name in LISTS}
-        return row | lists | {"closed_trades": closed_trades(row["closed_trades"])}
+        return snapshot.cached(("account", account), lambda: with_lists(row))
     start = settings().trading.initial_balance
     amounts = {"cash": start, "equity": start, "day_open_equity": start}
     zero = dict.fromkeys(("realised_pnl", "unrealised_pnl", "fees"), 0.0)
     begun = {"account": account, "currency": CURRENCY, "trading_day": None, "accepted_today": 0}
     return {**begun, **amounts, **zero, **{name: [] for name in (*LISTS, "closed_trades")}}
+
+
+def with_lists(row: Row) -> Row:
+    """A row of gold.portfolio with its JSON as values."""
+    lists = {name: orjson.loads(row[name] or "[]") for name in LISTS}
+    return row | lists | {"closed_trades": closed_trades(row["closed_trades"])}
 
 
 def today(now: datetime | None = None) -> date:
