@@ -177,7 +177,9 @@ async def under_load(stack: Stack, symbols: list[str], sockets: int, seconds: fl
     }
 
 
-def measure(symbols: int = 500, rounds: int = 14, sockets: int = 50, seconds: float = 10) -> dict[str, object]:
+def measure(
+    symbols: int = 500, rounds: int = 14, sockets: int = 50, seconds: float = 10
+) -> dict[str, object]:
     """Delays of signals over `rounds` bars of a minute, then `seconds` of orders and of dashboards."""
     with temporary_stack(**KNOBS) as stack:
         end = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=1)
