@@ -50,13 +50,13 @@ def test_account_buys_and_sells_at_the_next_open_with_costs(walk: Bars):
     result = simulate(SERIES, walk, invested)
     bought = Decimal(repr(float(walk.open[11]))) * Decimal("1.0005")
     sold = Decimal(repr(float(walk.open[21]))) * Decimal("0.9995")
-    (net,) = result.account.closed_trades
+    (closed,) = result.account.closed_trades
     share = float(sold * Decimal("0.999") / (bought * Decimal("1.001")) - 1)
-    assert float(net) == pytest.approx(10_000 * share, rel=2e-3, abs=0.5)
+    assert float(closed.net) == pytest.approx(10_000 * share, rel=2e-3, abs=0.5)
     quantity = result.traded / float(bought + sold)
     assert float(quantity * float(bought * Decimal("1.001"))) == pytest.approx(10_000, abs=0.5)
     assert result.turnover * 600 * result.equity.mean() == pytest.approx(result.traded / 2)
-    assert result.account.cash == 10_000 + net and not result.account.positions
+    assert result.account.cash == 10_000 + closed.net and not result.account.positions
     assert (result.equity[:11] == 10_000).all() and (result.equity[22:] == float(result.account.cash)).all()
 
 
@@ -78,7 +78,7 @@ def test_nothing_is_claimed_of_a_driftless_walk(walk: Bars):
     assert len(result.trials) == 12 and not shown["profit_claim"]
     assert shown["verdict"].startswith("no profit is claimed")
     assert shown["metrics"]["bars"] == 500 and len(shown["equity"]) == 500
-    closed = [float(net) for net in result.account.account.closed_trades]
+    closed = [float(trade.net) for trade in result.account.account.closed_trades]
     metrics = shown["metrics"]
     assert (metrics["best_trade"], metrics["worst_trade"]) == (max(closed), min(closed))
     assert metrics["average_profit"] > 0 > metrics["average_loss"] and len(closed) == metrics["trades"]
