@@ -1,13 +1,64 @@
 """The pages of trading in a real browser: simulated, limits before the order, chance before the profit."""
 
+import json
+from typing import Any
+
 import pytest
 from playwright.sync_api import Page, expect
 
 from lakehouse.io import personal_jobs
+from scripts.stack import web_page
 from tests.browser.accessibility import faults_of
 from tests.support.api import ApiProcess, Environment
 
 pytestmark = pytest.mark.xdist_group("browser")
+RULE = "ma_cross(fast=5, slow=20)"
+REPORT = {
+    "bars": [
+        {
+            "time": f"2026-03-0{day}T00:00:00Z",
+            "equity": 10_000 + day,
+            "held": 10_000 - day,
+            "drawdown_pct": 0.5,
+        }
+        for day in range(1, 7)
+    ],
+    "months": [
+        {"month": "2026-02", "return_pct": -4.0, "held_pct": 1.0},
+        {"month": "2026-03", "return_pct": 2.5, "held_pct": None},
+    ],
+    "pnl_histogram": [{"low": -50.0, "high": 0.0, "trades": 1}, {"low": 0.0, "high": 50.0, "trades": 2}],
+    "holding_bars": [{"low": 1, "high": 5, "trades": 3}],
+    "reasons": [{"entry": RULE, "exit": "stop", "trades": 3, "wins": 2, "net_pnl": 41.5}],
+    "trades": [
+        {
+            "opened_at": "2026-03-01T00:00:00Z",
+            "closed_at": "2026-03-05T00:00:00Z",
+            "bars": 4,
+            "quantity": 2.0,
+            "entry_price": 100.0,
+            "exit_price": 121.0,
+            "fees": 0.5,
+            "net_pnl": 41.5,
+            "return_pct": 20.75,
+            "entry": RULE,
+            "exit": "stop",
+        }
+    ],
+    "unknown": [{"name": "calmar", "reason": "fewer than 90 days"}],
+}
+RESULT: dict[str, Any] = {
+    "symbol": "COIN",
+    "strategy": "ma_cross",
+    "trials": 9,
+    "deflated_sharpe": 0.41,
+    "pbo": 0.25,
+    "profit_claim": False,
+    "verdict": "no profit is claimed </script><b>",
+    "metrics": {"return_pct": 4.2, "max_drawdown_pct": 0.5, "trades": 3, "win_rate": None, "calmar": None},
+    "against_buy_and_hold": {"return_pct": -0.1, "max_drawdown_pct": 0.6, "equity": []},
+    "report": REPORT,
+}
 
 
 def test_order_page_shows_four_limits_before_the_order_and_that_it_is_simulated(page: Page, axe: str) -> None:
@@ -64,11 +115,45 @@ def test_analytics_shows_signals_and_a_backtest_is_ordered_at_once(
     expect(operator.get_by_role("note")).to_contain_text("SIMULATED")
     operator.get_by_role("button", name="Test on COIN").click()
     row = operator.locator("section", has_text="Test one's own strategy").locator("tbody tr")
-    expect(row).to_contain_text("ma_cross")
+    expect(row).to_contain_text("Moving averages cross")
+    expect(operator.get_by_text("Waiting for its turn")).to_be_visible()
     with Environment(running.stack).entered():
         job = personal_jobs.take()
         assert job is not None
         personal_jobs.fail(job.job_id, "60 bars are needed")
-    row.get_by_role("button").click()
+    operator.reload()  # the test is in the address
+    assert operator.url.endswith(f"uji={job.job_id}")
     expect(operator.get_by_text("60 bars are needed")).to_be_visible()
     assert faults_of(operator, axe) == []
+
+
+def test_report_is_a_file_by_itself_with_chance_before_profit(page: Page, axe: str) -> None:
+    script, style = (
+        (web_page.BUILT / name).read_text(encoding="utf-8") for name in ("report.js", "report.css")
+    )
+    given = json.dumps([RESULT]).replace("<", "\\u003c")
+    data = f'<script type="application/json" id="report">{given}</script>'
+    html = f'<!doctype html><html lang="id"><style>{style}</style><body>{data}<script>{script}</script>'
+    page.route("**/report.html*", lambda route: route.fulfill(body=html, content_type="text/html"))
+    page.goto("/report.html?lang=en")
+    expect(page.get_by_role("note")).to_contain_text("SIMULATED")
+    report = page.locator(".report")
+    expect(report).to_contain_text("no profit is claimed </script><b>")
+    names = report.locator("dt").all_inner_texts()
+    assert names.index("Chance that it is skill (DSR)") < names.index("Return")
+    expect(report.locator("svg.curve .before")).to_have_count(1)
+    year = report.locator("tr", has_text="2026").first
+    expect(year).to_contain_text("−4.0\u00a0%")
+    expect(year).to_contain_text("−1.6\u00a0%")
+    expect(report.locator("tr", has_text="stop").first).to_contain_text("41.5")
+    expect(report).to_contain_text("fewer than 90 days")
+    assert faults_of(page, axe) == []
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click()
+    assert "2026-03-05T00:00:00Z,4,2,100,121,0.5,41.5,20.75" in download.value.path().read_text(
+        encoding="utf-8"
+    )
+    page.emulate_media(media="print", color_scheme="dark")
+    expect(page.get_by_role("button", name="Download CSV")).to_be_hidden()
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == "rgb(245, 243, 238)"  # light on paper

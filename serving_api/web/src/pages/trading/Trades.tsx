@@ -9,8 +9,9 @@ import { Facts, type Fact } from "../../ui/Figures.tsx";
 import { Panel } from "../../ui/Panel.tsx";
 import { TablePanel } from "../../ui/TablePanel.tsx";
 import { CandlePanel } from "./Candles.tsx";
+import { wonFacts } from "./facts.ts";
 import { OrderPanel } from "./OrderForm.tsx";
-import { Simulated, SymbolChoice, amount, reasonsOf, useDashboard, useSymbol, wonFacts } from "./parts.tsx";
+import { Simulated, SymbolChoice, amount, reasonsOf, useDashboard, useSymbol } from "./parts.tsx";
 
 type Position = TradingDashboard["positions"][number];
 type Trade = RowOf<"/api/trades/history">;

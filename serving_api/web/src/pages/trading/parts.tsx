@@ -1,10 +1,9 @@
 /** What the pages of trading share: the notice that all of it is simulated, the choice of a symbol, amounts. */
 import { address, useFeed } from "../../data/feed.ts";
-import type { ClosedTrades, SignalItem, Supported, Violation } from "../../data/types.ts";
-import { figure, share, whole } from "../../i18n/format.ts";
+import type { SignalItem, Supported, Violation } from "../../data/types.ts";
+import { figure } from "../../i18n/format.ts";
 import { t, textOr } from "../../i18n/index.ts";
 import { param, setParams } from "../../router.ts";
-import type { Fact } from "../../ui/Figures.tsx";
 import { Select, useSupported } from "../../ui/controls.tsx";
 
 /** How often figures are read while somebody looks at them. */
@@ -52,20 +51,3 @@ export function reasonsOf(oracle: string, violations: Violation[]): string[] {
   const limits = violations.map(({ rule, limit, actual }) => `${textOr(`rule_${rule}`, rule)}: ${figure(actual)} (${t("limit")} ${figure(limit)})`);
   return oracle === "VERIFIED" ? limits : [t("rule_oracle"), ...limits];
 }
-
-/** How many trades won, never without how sure that is and what a trade brought. */
-export const wonFacts = (closed: ClosedTrades, trades: number | null, money: (value: number | null) => string): Fact[] => [
-  [t("trades_closed"), whole(trades)],
-  [t("win_rate"), closed.win_rate === null ? "–" : t("won_of", { share: share(closed.win_rate), low: share(closed.win_rate_low), high: share(closed.win_rate_high), trades: whole(trades) })],
-  [t("payoff"), figure(closed.payoff)],
-  [t("expectancy"), money(closed.expectancy)],
-];
-
-/** The trades that won and lost, and the best and worst of them. */
-export const tradeFacts = (closed: ClosedTrades, trades: number | null, money: (value: number | null) => string): Fact[] => [
-  ...wonFacts(closed, trades, money),
-  [t("average_profit"), money(closed.average_profit)],
-  [t("average_loss"), money(closed.average_loss)],
-  [t("best_trade"), money(closed.best_trade)],
-  [t("worst_trade"), money(closed.worst_trade)],
-];
