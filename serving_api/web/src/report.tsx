@@ -8,7 +8,7 @@ import "./styles/base.css";
 import "./styles/parts.css";
 import "./styles/queue.css";
 import type { TestResult } from "./data/types.ts";
-import { lang, t } from "./i18n/index.ts";
+import { lang, ready, setLanguage, t } from "./i18n/index.ts";
 import { strategyText } from "./pages/trading/facts.ts";
 import { Report } from "./pages/trading/Report.tsx";
 import { Simulated } from "./pages/trading/parts.tsx";
@@ -16,17 +16,15 @@ import "./theme.ts";
 import { showHiddenCharacters } from "./ui/everyText.ts";
 
 function Reports({ results }: { results: TestResult[] }) {
-  const turn = () => {
-    lang.value = lang.value === "id" ? "en" : "id";
-  };
+  const other = lang.value === "id" ? "en" : "id";
   document.documentElement.lang = lang.value;
   document.title = `${t("backtests")} · Lumbung`;
   return (
     <main class="file">
       <header class="top">
         <h1>{t("backtests")}</h1>
-        <button class="ghost noprint" lang={lang.value === "id" ? "en" : "id"} onClick={turn}>
-          {lang.value === "id" ? "English" : "Indonesia"}
+        <button class="ghost noprint" lang={other} onClick={() => void setLanguage(other)}>
+          {other === "en" ? "English" : "Indonesia"}
         </button>
       </header>
       <Simulated />
@@ -42,4 +40,4 @@ function Reports({ results }: { results: TestResult[] }) {
 
 showHiddenCharacters();
 const given = JSON.parse(document.getElementById("report")!.textContent!) as TestResult[];
-render(<Reports results={given} />, document.body.appendChild(document.createElement("div")));
+void ready.finally(() => render(<Reports results={given} />, document.body.appendChild(document.createElement("div"))));
