@@ -1,4 +1,4 @@
-"""Reference lists (commodities, units, provinces, markets, ceilings, shops, categories) and name matching."""
+"""Reference lists (commodities, provinces, markets, ceilings, shops, categories) and name matching."""
 
 import re
 import unicodedata
@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from lakehouse.reference_files import fault_at, merged, own_files
+from lakehouse.reference_files import fault_at, merged
 from lakehouse.yaml_text import fault_text
 
 STRICT = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
@@ -148,7 +148,7 @@ def matching_key(name: str) -> str:
     return re.sub(r"[^0-9a-z]", "", name.lower())
 
 
-def _entries(file: str, section: str, model: type[Entry], **renamed: str) -> list[Entry]:
+def listed_entries(file: str, section: str, model: type[Entry], **renamed: str) -> list[Entry]:
     """The entries of a list. `renamed`: key in the YAML -> field of the model. Raises ReferenceListError."""
     adapter = TypeAdapter(model)
     entries = []
@@ -176,13 +176,13 @@ def _aliases(file: str, section: str, entries: Iterable[tuple[str, Iterable[str]
 @cache
 def commodities() -> dict[str, Commodity]:
     """Commodities by id, in the order of the list."""
-    return {entry.id: entry for entry in _entries("commodities.yml", "commodities", Commodity)}
+    return {entry.id: entry for entry in listed_entries("commodities.yml", "commodities", Commodity)}
 
 
 @cache
 def provinces() -> dict[str, Province]:
     """Provinces by two-digit code, in the order of the list."""
-    return {entry.code: entry for entry in _entries("provinces.yml", "provinces", Province)}
+    return {entry.code: entry for entry in listed_entries("provinces.yml", "provinces", Province)}
 
 
 def province_timezone(code: str | None) -> str:
@@ -194,7 +194,7 @@ def province_timezone(code: str | None) -> str:
 @cache
 def markets() -> dict[str, Market]:
     """Listed markets and one province-wide market per province, by market id."""
-    listed = _entries("markets.yml", "markets", Market, region="region_code")
+    listed = listed_entries("markets.yml", "markets", Market, region="region_code")
     for market in listed:
         if market.region_code not in provinces():
             text = f"'region': there is no province '{market.region_code}'"
@@ -317,7 +317,7 @@ def _spelled(file: str, section: str) -> dict[str, str]:
 @cache
 def shops() -> dict[str, Shop]:
     """Listed shops by id."""
-    return {entry.id: entry for entry in _entries("shops.yml", "shops", Shop)}
+    return {entry.id: entry for entry in listed_entries("shops.yml", "shops", Shop)}
 
 
 @cache
@@ -361,24 +361,6 @@ def slug(name: str) -> str:
     """Small letters and digits, joined by `-`: the id of what no list has."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return "-".join(re.findall(r"[0-9a-z]+", plain)) or "unnamed"
-
-
-def check_lists() -> None:
-    """Read every list. Raises ReferenceListError for the first one that cannot be used."""
-    own_files()
-    basket()
-    region_weights()
-    for read in (markets, ceilings, national_weights, commodity_aliases, region_aliases, place_aliases):
-        read()
-    unit_aliases()
-    variety_words()
-    category_aliases()
-    shops()
-    for entry in commodities().values():
-        for other in (*entry.members, *([entry.representative] if entry.representative else [])):
-            if other not in commodities():
-                text = f"'members': there is no commodity '{other}'"
-                raise fault_at("commodities.yml", "commodities", {"id": entry.id}, text)
 
 
 @cache

@@ -16,6 +16,7 @@ LISTS: dict[str, dict[str, tuple[str, ...]]] = {
     "ceilings.yml": {"ceilings": ("commodity", "level", "kind", "valid_from")},
     "categories.yml": {"categories": ()},
     "shops.yml": {"shops": ("id",)},
+    "exchanges.yml": {"exchanges": ("currency",)},
     "weights.yml": {"basket": (), "regions": ()},
 }
 JOINED = "aliases"  # this list of an entry is extended, everything else replaced

@@ -45,6 +45,7 @@ LAKEHOUSE_LIBRARIES = {
     "sqlglot",
     "duckdb",
     "holidays",
+    "exchange_calendars",
     "zxcvbn",
 }
 IMPURE_MODULES = {

@@ -15,14 +15,6 @@ INTERVALS = {
     "15m": timedelta(minutes=15),
     "1d": DAY,
 }
-TRADING_DAYS = {"crypto": 365, "equity": 252}  # of a year
-TRADING_TIME = {"crypto": DAY, "equity": timedelta(minutes=390)}  # of a day
-
-
-def bars_a_year(asset_class: str, interval: str) -> int:
-    """Bars of a year, by which a volatility is annualised."""
-    a_day = 1 if interval == "1d" else TRADING_TIME[asset_class] // INTERVALS[interval]
-    return TRADING_DAYS[asset_class] * a_day
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,10 @@
 """What trading costs, and the smallest amount that is traded."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
+from functools import cache
+
+from lakehouse.trading.exchanges import exchanges
 
 CENT = Decimal("0.01")
 BASIS_POINT = Decimal("0.0001")
@@ -40,15 +43,15 @@ class MarketTerms:
 CRYPTO = MarketTerms(Decimal(10), Decimal(10), Decimal(5), Decimal("0.000001"))
 # Fees of the Indonesian exchange, tax on sales included; charged on every exchange.
 EQUITY = MarketTerms(Decimal(15), Decimal(25), Decimal(10), Decimal(1))
-EQUITY_BOARD_LOT = MarketTerms(Decimal(15), Decimal(25), Decimal(10), Decimal(100))
-BOARD_LOT_CURRENCIES = ("IDR", "CNY")
 
 
+@cache
 def market_terms(asset_class: str, currency: str) -> MarketTerms:
     """The terms of a symbol by its class and currency."""
     if asset_class == "crypto":
         return CRYPTO
-    return EQUITY_BOARD_LOT if currency in BOARD_LOT_CURRENCIES else EQUITY
+    exchange = exchanges().get(currency)
+    return replace(EQUITY, lot=Decimal(exchange.lot if exchange else 1))
 
 
 def cents(amount: Decimal) -> Decimal:

@@ -210,12 +210,13 @@ class PaperAccount:
         self.prices[bar.symbol] = bar.close
         return fills
 
-    def state(self) -> AccountState:
-        """What the limits are measured against."""
+    def state(self, at: datetime) -> AccountState:
+        """What the limits are measured against at a time, which may lie in a later trading day."""
+        is_today = self.trading_day is not None and self.trading_day >= trading_day(at, self.day_hours)
         return AccountState(
             cash=self.cash,
-            day_open_equity=self.day_open_equity,
-            accepted_today=self.accepted_today,
+            day_open_equity=self.day_open_equity if is_today else self.equity,
+            accepted_today=self.accepted_today if is_today else 0,
             positions={symbol: held.quantity for symbol, held in self.positions.items()},
             prices=self.prices,
             waiting=[OpenOrder(w.order.symbol, w.order.side, w.left) for w in self.waiting],

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from lakehouse.arrow import ordered
 from lakehouse.trading.bars import Bars, Floats
 from lakehouse.trading.paper_engine import PaperBar
+from lakehouse.trading.sessions import missing_bars
 from lakehouse.trading.signals import Series
-from lakehouse.validation.kinds.bars import STEP, follows_gap
 
 SymbolInterval = tuple[str, str]  # symbol, interval
 COLUMNS = (
@@ -116,8 +116,8 @@ def microseconds(column: pa.ChunkedArray) -> NDArray[np.int64]:
 
 def regular_bars(time: NDArray[np.int64], traded: NDArray[np.bool_], series: Series) -> NDArray[np.bool_]:
     """Bars in which something was traded, and before which none is missing."""
-    gaps = follows_gap(series.asset_class, np.diff(time), STEP[series.interval])
-    return np.asarray(traded & ~np.concatenate([[False], gaps]))
+    kind = (series.asset_class, series.currency, series.interval)
+    return np.asarray(traded & ~np.concatenate([[False], missing_bars(*kind, time[:-1], time[1:]) > 0]))
 
 
 def splits(close: Floats, previous_close: Floats) -> Floats:

@@ -1,9 +1,10 @@
 """Signals -> orders of an account that follows them: the same for the house account and for backtests."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from lakehouse.trading.limits import Limits, ProposedOrder, Violation, violations
+from lakehouse.trading.limits import AccountState, Limits, ProposedOrder, Violation, violations
 from lakehouse.trading.market_terms import MarketTerms
 from lakehouse.trading.paper_engine import PaperAccount, PaperBar, PaperOrder
 
@@ -33,20 +34,25 @@ def share_quantity(equity: Decimal, percent: Decimal, mark: Decimal, terms: Mark
 
 
 def follow(
-    account: PaperAccount, signal: FollowedSignal, bar: PaperBar, limits: Limits, terms: MarketTerms
+    account: PaperAccount,
+    signal: FollowedSignal,
+    bar: PaperBar,
+    limits: Limits,
+    terms: MarketTerms,
+    broken: Sequence[Violation] = (),
 ) -> FollowedOrder | None:
-    """Decide the order that the signal of this bar leads to, and take it when it is valid; None without one.
+    """Decide the order that the signal of this bar leads to, and take it when it is valid; None for HOLD.
 
-    BUY opens a position where there is none, SELL closes one; nothing while an order waits. The account has
-    taken the bar.
+    BUY opens a position where there is none, SELL closes one, while no other order waits; others are refused.
+    The account has taken the bar. `broken`: what the order breaks already.
     """
+    if signal.direction == "HOLD":
+        return None
     held = account.positions.get(bar.symbol)
-    if signal.direction == "HOLD" or any(each.order.symbol == bar.symbol for each in account.waiting):
-        return None
-    if (signal.direction == "BUY") == (held is not None):
-        return None
     size = Decimal(repr(signal.position_size_pct))
-    quantity = held.quantity if held else share_quantity(account.equity, size, bar.close, terms)
+    quantity = share_quantity(account.equity, size, bar.close, terms)
+    if held and signal.direction == "SELL":
+        quantity = held.quantity
     order = PaperOrder(
         trade_id=f"{bar.symbol}-{bar.interval}-{bar.time:%Y%m%dT%H%MZ}",
         symbol=bar.symbol,
@@ -57,10 +63,27 @@ def follow(
         decided_at=bar.closed_at,
         terms=terms,
     )
-    account.begin_day(order.decided_at)
+    state = account.state(order.decided_at)
     confidence = Decimal(repr(signal.confidence))
     proposed = ProposedOrder(bar.symbol, signal.direction, quantity, bar.close, confidence)
-    broken = tuple(violations(proposed, account.state(), limits, terms))
-    if not broken:
+    refused = [*broken, *not_followed(proposed, state, terms)]
+    rules = {each.rule for each in refused}
+    refused += [each for each in violations(proposed, state, limits, terms) if each.rule not in rules]
+    if not refused:
         account.accept(order)
-    return FollowedOrder(order, broken)
+    return FollowedOrder(order, tuple(refused))
+
+
+def not_followed(order: ProposedOrder, state: AccountState, terms: MarketTerms) -> list[Violation]:
+    """What keeps a signal from being followed whatever the limits are. The limit is nothing of the symbol."""
+    nothing = Decimal(0)
+    held = state.positions.get(order.symbol, nothing)
+    waiting = sum((each.quantity for each in state.waiting if each.symbol == order.symbol), nothing)
+    broken = []
+    if order.side == "BUY" and held:
+        broken.append(Violation("position_open", nothing, held))
+    if order.side == "SELL" and not held:
+        broken.append(Violation("holding", nothing, max(order.quantity, terms.lot)))
+    if waiting:
+        broken.append(Violation("order_waiting", nothing, waiting))
+    return broken

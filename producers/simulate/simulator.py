@@ -198,8 +198,8 @@ def main(
 ) -> None:
     """Publish events of simulated markets over MQTT with QoS 1; listings of a shop and bars to Kafka.
 
-    The markets continue the prices of the demo's history. bars: two coins, a bar of a minute each as it
-    closes, after those of the last ten hours.
+    The markets continue the prices of the demo's history. bars: four coins, a bar of a minute each as it
+    closes, after those of the last ten hours; the prices of SIM-C and SIM-D have a trend.
     """
     if what not in ("1", "2", "all", "bars"):
         fail(f"unknown sample '{what}': give 1, 2, bars or all", ExitCode.USAGE)

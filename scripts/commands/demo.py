@@ -33,6 +33,7 @@ from scripts.console import Steps, console, fail, new_app, result_console
 from scripts.stack import lifecycle, readiness, supervision
 from scripts.stack.lifecycle import StackError
 from scripts.stack.patience import Patience, cpu_seconds, stream_signs
+from scripts.stack.services import SIMULATED_BARS
 
 app = new_app(None)
 SIMULATOR = "producers.simulate.simulator"
@@ -104,6 +105,8 @@ def run(replay: Path | None, speed: str, detach: bool, started: float) -> None:
         feed((PUBLISHED_PRICES,))  # older ones first: a late price costs the validators more
     replaying = ("producers.csv.replay", str(replay), "--speed", speed)
     producer = start_module(*(replaying if replay else HISTORY))
+    if replay is None:
+        supervision.start(SIMULATED_BARS)
     with ending(producer):
         with Steps() as steps:
             price = first_price(steps, producer, FIRST_PRICE_SECONDS)
@@ -116,7 +119,7 @@ def run(replay: Path | None, speed: str, detach: bool, started: float) -> None:
     if replay is None:
         producer = start_module(*SAMPLE)
         with ending(producer):
-            feed(PUBLISHED_BARS, "producers.simulate.bars")
+            feed(PUBLISHED_BARS, "producers.simulate.bars", "once")
             run_module(*SHOP)
             if finish(producer):
                 raise producer_failure(producer)

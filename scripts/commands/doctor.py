@@ -22,7 +22,7 @@ from lakehouse.io.small_databases import damaged_databases, database_files
 from lakehouse.io.source_files.formats import own_folder, source_formats
 from lakehouse.io.table_files import altered_files, examined, remedy_of
 from lakehouse.io.terminal import translated
-from lakehouse.reference import check_lists
+from lakehouse.reference_check import check_lists
 from lakehouse.reference_files import ReferenceListError, own_files
 from lakehouse.reference_files import own_folder as own_lists
 from scripts.commands.status import background_gold_findings, collector_findings, stream_findings

@@ -2,7 +2,7 @@
 
 from conf.runtime.exit_codes import ExitCode
 from lakehouse.contracts.contract import ContractError, check_contracts
-from lakehouse.reference import check_lists
+from lakehouse.reference_check import check_lists
 from lakehouse.reference_files import ReferenceListError
 from scripts.console import console, fail, new_app
 from scripts.stack import lifecycle, readiness

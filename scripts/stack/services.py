@@ -32,6 +32,7 @@ SERVICES = (
     Service("trainer", "waiting for prices and jobs", 40),
     Service("api", "opening the HTTP listener", 40),
 )
+SIMULATED_BARS = "simulated_bars"  # a further program, which the demo alone starts
 BY_NAME = {service.name: service for service in SERVICES}
 
 

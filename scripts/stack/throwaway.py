@@ -182,7 +182,8 @@ class Stack:
 
     def _supervisor(self) -> int | None:
         file = self.home / "run" / "supervisord.pid"
-        pid = int(file.read_text()) if file.exists() else None
+        written = file.read_text() if file.exists() else ""  # empty while supervisord is writing it
+        pid = int(written) if written.strip() else None
         return pid if pid and psutil.pid_exists(pid) else None
 
     def signal(self, name: str, number: signal.Signals, stalled_seconds: float = 40) -> int:

@@ -31,6 +31,7 @@ from serving_api.schemas.trading.market import (
     MarketPrice,
     OracleChecks,
     OracleVerification,
+    SignalOutcome,
 )
 from serving_api.schemas.trading.trades import Status, TradeRow
 from serving_api.writes.paper_orders import PaperOrders
@@ -102,6 +103,12 @@ def newest_target(request: ListRequest) -> date | None:
     """The last day that was forecast of the symbol; None without any."""
     symbol = request.values["symbol"].strip().upper()
     return newest_in(request.snapshot.read(pc.field("symbol") == symbol, ["target_date"])["target_date"])
+
+
+def outcome_item(row: Row) -> Row:
+    """What became of a signal, its rules as values."""
+    item = {name: to_json_value(row[name]) for name in SignalOutcome.model_fields}
+    return item | {"violations": orjson.loads(row["violations"])}
 
 
 def newest_in(values: pa.ChunkedArray) -> date | None:
@@ -205,6 +212,19 @@ VERIFICATIONS = Listing(
     order="bar_time desc, verification_id",
     item_from=verification_item,
 )
+OUTCOMES = Listing(
+    table="gold.signal_outcomes",
+    path="/api/v1/signal-outcomes",
+    name="list_signal_outcomes",
+    item=SignalOutcome,
+    summary="What became of each signal, newest bar first",
+    description="Traded in the house account, refused by a rule, or held: HOLD. A signal that the oracle has "
+    "verified is missing until the house has decided, mostly for a second.",
+    columns=", ".join(SignalOutcome.model_fields),
+    filters=(Filter("symbol", ONLY_SYMBOL, of_symbol, Name), equal("fate", "only this fate")),
+    order="bar_time desc, signal_id",
+    item_from=outcome_item,
+)
 EARLIER_FORECASTS = Listing(
     table="gold.equity_forecasts",
     path="/api/v1/ai/history/{symbol}",
@@ -246,4 +266,6 @@ ORDERS = Listing(
     cached=False,
     statuses=(401, 404),
 )
-router = listing_router("trading", PRICES, SIGNALS, CLOSED_BARS, VERIFICATIONS, EARLIER_FORECASTS, ORDERS)
+router = listing_router(
+    "trading", PRICES, SIGNALS, CLOSED_BARS, VERIFICATIONS, OUTCOMES, EARLIER_FORECASTS, ORDERS
+)

@@ -1,13 +1,16 @@
-"""The house account: follows every verified signal of a live feed, under the limits of everybody."""
+"""The house account: follows every verified signal of a live feed, under the limits of everybody.
+
+What it does not follow is an order too, refused, with the rule that kept it from being followed.
+"""
 
 import logging
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import orjson
-import pyarrow.compute as pc
 from confluent_kafka import KafkaException
 
 from conf.runtime.failpoints import failpoint
@@ -17,23 +20,17 @@ from lakehouse.io.delta import cached_table
 from lakehouse.io.kafka import NotAcknowledged, publish
 from lakehouse.io.paper_order_log import newest_orders, with_times
 from lakehouse.times import rfc3339
-from lakehouse.trading.bars import INTERVALS
 from lakehouse.trading.books import Book, Row, is_accepted, paper_order
-from lakehouse.trading.limits import Limits, verdict_of
-from lakehouse.trading.market_terms import DOLLARS, market_terms
+from lakehouse.trading.limits import Limits, Violation, verdict_of
+from lakehouse.trading.market_terms import market_terms
+from lakehouse.trading.outcomes import NEWEST_INTERVALS, age_of, outcome_row
 from lakehouse.trading.paper_engine import PaperAccount, PaperBar
 from lakehouse.trading.series_bars import exact
 from lakehouse.trading.strategy import FollowedOrder, FollowedSignal, follow
+from streaming_jobs.gold.checked_signals import VERIFICATIONS, checked_after, undecided_since
 
 log = logging.getLogger("lumbung.house")
 HOUSE = "house"
-SIGNALS = "gold.signals"
-VERIFICATIONS = "gold.verifications"
-NEWEST_INTERVALS = 3  # an older signal is history, which a backtest trades
-COLUMNS = [
-    *("signal_id", "symbol", "asset_class", "interval", "currency", "bar_time", "close", "signal"),
-    *("confidence", "position_size_pct"),
-]
 
 
 class House:
@@ -42,6 +39,7 @@ class House:
 
     def __init__(self) -> None:
         self._version = -1
+        self._read_upto: datetime | None = None  # time of the newest check whose signals were decided
         self._decided: dict[str, Row] | None = None  # not in the book so far; None: Kafka was not read so far
         self._unsent: dict[str, Event] = {}
 
@@ -50,11 +48,17 @@ class House:
         version = cached_table(VERIFICATIONS).version()
         if version == self._version:
             return
-        rows = [row for row in newest_verified(now or datetime.now(UTC)) if row["currency"] in DOLLARS]
-        rows = [row for row in rows if event_id_of(row) not in book.orders]
+        if self._read_upto is None:
+            self._read_upto = undecided_since()
+        now = now or datetime.now(UTC)
+        read_upto = self._read_upto
         try:
-            if rows:
-                self._decide(book, rows)
+            for signals, upto in checked_after(read_upto):
+                rows = [row for row in signals if outcome_row(row, None) is None]
+                self._decide(
+                    book, [row for row in rows if event_id_of(row["signal_id"]) not in book.orders], now
+                )
+                read_upto = upto
             failpoint("house.before_kafka")
             if self._unsent:
                 publish(list(self._unsent.values()))
@@ -64,26 +68,29 @@ class House:
             return
         self._unsent.clear()
         self._version = version
+        self._read_upto = read_upto
 
-    def _decide(self, book: Book, rows: Sequence[Row]) -> None:
+    def _decide(self, book: Book, rows: Sequence[Row], now: datetime) -> None:
         """Decide those of these signals that were not decided. Raises KafkaException."""
+        if not rows:
+            return
         if self._decided is None:
             orders = (order for order in newest_orders() if order["account"] == HOUSE)
             self._decided = {order["trade_id"]: order for order in orders}
         known = {name: order for name, order in self._decided.items() if name not in book.orders}
         account = with_orders(book.account, known.values())
         for row in rows:
-            event_id = event_id_of(row)
-            if event_id not in known and (decision := decided(account, row)):
+            event_id = event_id_of(row["signal_id"])
+            if event_id not in known and (decision := decided(account, row, now)):
                 event = order_event(row, decision, event_id)
                 self._unsent[event_id] = event
                 known[event_id] = with_times(orjson.loads(event.value))
         self._decided = known
 
 
-def event_id_of(row: Row) -> str:
+def event_id_of(signal_id: str) -> str:
     """Id of the order that follows a signal: a signal is followed once."""
-    return f"{HOUSE}-{row['signal_id']}"
+    return f"{HOUSE}-{signal_id}"
 
 
 def with_orders(account: PaperAccount, orders: Iterable[Row]) -> PaperAccount:
@@ -96,30 +103,16 @@ def with_orders(account: PaperAccount, orders: Iterable[Row]) -> PaperAccount:
     return taken
 
 
-def newest_verified(now: datetime) -> list[Row]:
-    """BUY and SELL signals of bars that closed just now and that the oracle has verified, oldest first."""
-    rows: list[Row] = []
-    for interval, step in INTERVALS.items():
-        since = now - (1 + NEWEST_INTERVALS) * step
-        is_new = (pc.field("interval") == interval) & (pc.field("bar_time") > since)
-        wanted = is_new & (pc.field("signal") != "HOLD")
-        signals = cached_table(SIGNALS).to_pyarrow_dataset().to_table(columns=COLUMNS, filter=wanted)
-        if signals.num_rows:
-            passed = is_new & (pc.field("result") == "VERIFIED")
-            verified = cached_table(VERIFICATIONS).to_pyarrow_dataset()
-            ids = verified.to_table(columns=["signal_id"], filter=passed)["signal_id"]
-            rows += signals.filter(pc.is_in(signals["signal_id"], value_set=ids.combine_chunks())).to_pylist()
-    return sorted(rows, key=lambda row: (row["bar_time"], row["symbol"]))
-
-
-def decided(account: PaperAccount, row: Row) -> FollowedOrder | None:
-    """The decision on a signal, which the account takes when it is valid."""
+def decided(account: PaperAccount, row: Row, now: datetime) -> FollowedOrder | None:
+    """The decision on a signal, which the account takes when it is valid and no history by now."""
     price = exact(row["close"])
     bar = PaperBar(row["symbol"], row["interval"], row["bar_time"], price, price, exact(0.0))
     account.prices[bar.symbol] = price
     signal = FollowedSignal(row["signal"], row["confidence"], row["position_size_pct"])
     terms = market_terms(row["asset_class"], row["currency"])
-    return follow(account, signal, bar, Limits.of(settings().trading.model_dump()), terms)
+    age = exact(age_of(row, now))
+    late = [Violation("history", Decimal(NEWEST_INTERVALS), age)] if age > NEWEST_INTERVALS else []
+    return follow(account, signal, bar, Limits.of(settings().trading.model_dump()), terms, late)
 
 
 def order_event(row: Row, decision: FollowedOrder, event_id: str) -> Event:

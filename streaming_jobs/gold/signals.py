@@ -69,7 +69,7 @@ class Signals(GoldJob):
     """The only writer of its tables. Killed anywhere, it goes on from the signals that are stored."""
 
     name = "signals"
-    tables = (SIGNALS,)
+    tables = (SIGNALS, VERIFICATIONS)
 
     def __init__(self) -> None:
         super().__init__()

@@ -12,8 +12,9 @@ from lakehouse.arrow import ordered
 from lakehouse.trading.books import COLUMNS, AccountTerms, Book, Row
 from lakehouse.trading.paper_engine import PaperBar
 from lakehouse.trading.series_bars import StoredSeries, SymbolInterval, exact, paper_bar, series_of, time_of
+from streaming_jobs.gold.checked_signals import VERIFICATIONS
 from streaming_jobs.gold.driver import BALANCE, BatchJob, Change, News, among
-from streaming_jobs.gold.house import HOUSE, VERIFICATIONS, House
+from streaming_jobs.gold.house import HOUSE, House
 from streaming_jobs.gold.stored_bars import rows_of, stored_series
 
 ORDERS = "silver.orders"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from conf.settings import settings
 from lakehouse import families, reference, reference_files
+from lakehouse.trading import exchanges
 
 
 @contextmanager
@@ -27,7 +28,7 @@ def own_lists(home: Path, **files: str) -> Iterator[Path]:
 
 def forget_lists() -> None:
     """Read the lists again when they are needed."""
-    for module in (reference, families, reference_files):
+    for module in (reference, families, reference_files, exchanges):
         for cached in vars(module).values():
             if hasattr(cached, "cache_clear") and cached.__module__ == module.__name__:
                 cached.cache_clear()

@@ -8,7 +8,6 @@ import pytest
 from lakehouse.reference import (
     basket,
     ceiling_on,
-    check_lists,
     commodities,
     commodity_aliases,
     market_id_of,
@@ -19,6 +18,7 @@ from lakehouse.reference import (
     region_weights,
     unit_aliases,
 )
+from lakehouse.reference_check import check_lists
 from lakehouse.reference_files import ReferenceListError
 from tests.lakehouse.own_lists import own_lists
 
@@ -116,6 +116,11 @@ def test_basket_that_cannot_be_used_is_named(tmp_path: Path, items: str, message
         ("commodities", "commodities: [\n", "commodities.yml: line 2"),
         ("markets", "markets:\n  - {market_id: X, name: X, region: 99}\n", "there is no province '99'"),
         ("market", "markets: []\n", "market.yml: no list has this name"),
+        (
+            "exchanges",
+            "exchanges:\n  - {currency: KES, calendar: XNAI}\n",
+            "'KES': 'calendar': exchange_calendars has no calendar 'XNAI'",
+        ),
     ],
 )
 def test_wrong_list_is_an_error_with_file_entry_key_and_remedy(

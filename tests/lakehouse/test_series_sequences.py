@@ -76,10 +76,10 @@ def test_missing_bars_are_counted():
 
 
 FOLDERS = {
-    "us_daily": ("equity", "1d"),
-    "cn_daily": ("equity", "1d"),
-    "crypto_daily": ("crypto", "1d"),
-    "crypto_1min_sample": ("crypto", "1m"),
+    "us_daily": ("equity", "1d", "USD"),
+    "cn_daily": ("equity", "1d", "CNY"),
+    "crypto_daily": ("crypto", "1d", "USDT"),
+    "crypto_1min_sample": ("crypto", "1m", "USDT"),
 }
 
 
@@ -87,19 +87,19 @@ def real_bars() -> list[dict[str, Any]]:
     root, rows = settings().shared / "data" / "systb_trading", []
     if not root.exists():
         pytest.skip(f"{root} is not there")
-    for folder, (asset_class, interval) in FOLDERS.items():
+    for folder, (asset_class, interval, currency) in FOLDERS.items():
+        about = {"asset_class": asset_class, "interval": interval, "currency": currency}
         for file in sorted((root / folder).glob("*.csv")):
-            rows += file_bars(file, asset_class, interval)
+            rows += file_bars(file, about)
     return rows
 
 
-def file_bars(file: Path, asset_class: str, interval: str) -> list[dict[str, Any]]:
+def file_bars(file: Path, about: dict[str, str]) -> list[dict[str, Any]]:
     with file.open(newline="") as lines:
         return [
             {
+                **about,
                 "symbol": file.stem,
-                "interval": interval,
-                "asset_class": asset_class,
                 "bar_time": datetime.fromisoformat(line.get("date") or line["datetime"]).replace(tzinfo=UTC),
                 "close": float(line["close"]),
                 "final": True,

@@ -21,7 +21,7 @@ from lakehouse.io.delta import open_table, read_rows
 from lakehouse.times import rfc3339
 from lakehouse.trading.books import Book
 from serving_api.reads.ledger.integrity import Verifier
-from streaming_jobs.gold import ledger, signals, trades
+from streaming_jobs.gold import ledger, signal_outcomes, signals, trades
 from streaming_jobs.gold.stored_bars import stored_series
 from streaming_jobs.gold.trades import account_terms, in_time
 from tests.conftest import Broker
@@ -46,6 +46,7 @@ STREAM_POINTS = (
 JOBS: tuple[tuple[ModuleType, tuple[str, ...]], ...] = (
     (signals, ("signals.after_live", "signals.after_signals", "signals.after_verifications")),
     (trades, ("trades.before_trades", "trades.after_trades", "trades.after_portfolio")),
+    (signal_outcomes, ("signal_outcomes.after_append", "signal_outcomes.after_orders")),
     (ledger, ("ledger.before_append", "ledger.after_append", "ledger.after_publish")),
 )
 
@@ -150,6 +151,10 @@ def check_accounts(market: TradedCoin) -> None:
 def check_finished(market: TradedCoin) -> None:
     """What must hold once everything ran: each order once in each table, and the account of the engine."""
     check_accounts(market)
+    ids = {
+        table: read_rows(table)["signal_id"].to_pylist() for table in ("gold.signals", "gold.signal_outcomes")
+    }
+    assert sorted(ids["gold.signal_outcomes"]) == sorted(ids["gold.signals"]), "each signal has one fate"
     orders = logged(market)
     ids = {row["trade_id"] for row in orders}
     assert set(market.acknowledged) <= ids, "an acknowledged order was lost"

@@ -1,28 +1,24 @@
 """Bars compared with the bar before: their time increases, returns are usual, no bar is missing between."""
 
-from datetime import timedelta
 from math import log, sqrt
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from lakehouse.trading.bars import INTERVALS
-from lakehouse.validation.in_order import DAY, NewestInOrder, utc
+from lakehouse.trading.sessions import STEP, missing_bars
+from lakehouse.validation.in_order import NewestInOrder, utc
 
-STEP = {interval: length // timedelta(microseconds=1) for interval, length in INTERVALS.items()}
 # Largest usual |log return| of a day, and of a shorter step.
 DAY_LIMIT = {"equity": 0.25, "crypto": 0.5}
 INTRADAY_LIMIT = 0.1
-# The longest closure for holidays that published daily bars show.
-EQUITY_BREAK_DAYS = 11
 
 
 class Bar(NamedTuple):
     symbol: str | None
     interval: str | None
     asset_class: str | None
+    currency: str | None
     bar_time: int | None
     close: float | None
     final: bool | None
@@ -37,7 +33,7 @@ class BarEvidence(NamedTuple):
     previous_close: float | None
     log_return: float | None
     return_limit: float | None
-    # Bars that the grid has between the two; days for equities.
+    # Bars that the market has between the two.
     gap_before: int | None
 
 
@@ -57,7 +53,7 @@ class BarsInOrder(NewestInOrder[Bar, BarEvidence]):
         return super().remembered(accepted.filter(accepted["final"]))
 
     def compare(self, row: Bar) -> BarEvidence:
-        symbol, interval, asset_class, time, close, _ = row
+        symbol, interval, asset_class, currency, time, close, _ = row
         previous = self._newest.get((symbol, interval))
         if previous is None or time is None:
             return BarEvidence(utc(time), None, True, close, None, None, None, None)
@@ -72,11 +68,12 @@ class BarsInOrder(NewestInOrder[Bar, BarEvidence]):
         # A ratio may be too small or too large for a double; a difference of logarithms never is.
         log_return = log(close) - log(previous_close) if has_return and close is not None else None
         limit = return_limit(asset_class, str(interval), steps)
-        missing = missing_bars(asset_class, time - previous_time, steps)
+        pair = (np.array([moment]) for moment in (previous_time, time))
+        missing = int(missing_bars(asset_class, currency, str(interval), *pair)[0])
         return BarEvidence(*times, True, close, previous_close, log_return, limit, missing)
 
     def remember(self, row: Bar) -> None:
-        _, _, asset_class, _, _, final = row
+        _, _, asset_class, _, _, _, final = row
         if final and asset_class is not None:
             super().remember(row)
 
@@ -91,21 +88,3 @@ def return_limit(asset_class: str, interval: str, steps: int) -> float:
     if asset_class == "equity":
         return of_step if steps <= 1 else DAY_LIMIT["equity"]
     return of_step * sqrt(steps)
-
-
-def missing_bars(asset_class: str, elapsed: int, steps: int) -> int:
-    """Bars missing before this one.
-
-    Every step counts for crypto. For an equity only days count, and only beyond the longest closure.
-    """
-    if asset_class == "equity":
-        days = elapsed // DAY
-        return days - 1 if days > EQUITY_BREAK_DAYS else 0
-    return steps - 1
-
-
-def follows_gap(asset_class: str, elapsed: NDArray[np.int64], step: int) -> NDArray[np.bool_]:
-    """Whether `missing_bars` of these times between two bars, in microseconds, is above 0."""
-    if asset_class == "equity":
-        return elapsed // DAY > EQUITY_BREAK_DAYS
-    return elapsed // step > 1

@@ -1,12 +1,15 @@
 """The newest bars of symbols: prices, marks, and whether a market is current."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pyarrow.compute as pc
 
 from lakehouse.trading.bars import INTERVALS
+from lakehouse.trading.series_bars import EPOCH, MICROSECOND
+from lakehouse.trading.sessions import missing_bars
 from serving_api.http.problems import Problem
 from serving_api.reads.responses import to_json_value
 from serving_api.reads.snapshots import Snapshot, Snapshots
@@ -17,7 +20,6 @@ SIMULATED = "sim"
 REPLAYED = ("file", SIMULATED)  # feeds whose clock is their newest bar
 STALE_INTERVALS = 3
 DAILY = "1d"
-CLOSED_DAYS = timedelta(days=4)  # a week-end and holidays, without a daily bar of shares
 Row = dict[str, Any]
 
 
@@ -63,16 +65,17 @@ def is_stale(snapshot: Snapshot, row: Row, now: datetime) -> bool:
     """Whether the newest bar is older than three intervals by the clock of its feed.
 
     The clock of a feed that is replayed is its newest bar of this class and interval, that of any other one
-    is the wall clock. Daily bars of shares may be CLOSED_DAYS older: an exchange is not open on every day.
+    is the wall clock. Of shares only the time counts in which their exchange is open.
     """
     clock = now
     same = ("feed", "asset_class", "interval")
     if row["feed"] in REPLAYED:
         others = live_bars(snapshot).values()
         clock = max(closed_at(other) for other in others if all(other[name] == row[name] for name in same))
-    has_pauses = row["asset_class"] == "equity" and row["interval"] == DAILY
-    pause = CLOSED_DAYS if has_pauses else timedelta(0)
-    return clock - closed_at(row) > STALE_INTERVALS * INTERVALS[row["interval"]] + pause
+    if row["asset_class"] == "equity":
+        between = (np.array([(time - EPOCH) // MICROSECOND]) for time in (row["bar_time"], clock))
+        return bool(missing_bars("equity", row["currency"], row["interval"], *between) > STALE_INTERVALS)
+    return clock - closed_at(row) > STALE_INTERVALS * INTERVALS[row["interval"]]
 
 
 def from_simulator(row: Mapping[str, Any]) -> bool:

@@ -9,6 +9,7 @@ from serving_api.schemas.envelope import Meta, Share
 
 AssetClass = Literal["crypto", "equity"]
 Direction = Literal["BUY", "SELL", "HOLD"]
+Interval = Literal["1m", "5m", "15m", "1d"]
 
 
 class MarketPrice(BaseModel):
@@ -78,7 +79,35 @@ class OracleVerification(BaseModel):
     timestamp: datetime
 
 
-Interval = Literal["1m", "5m", "15m", "1d"]
+class RuleViolation(BaseModel):
+    """A limit that an order breaks."""
+
+    rule: str = Field(
+        description="max_position_size_pct, max_daily_loss_pct, min_confidence, max_daily_trades; cash, "
+        "holding or quantity for what the account lacks; unfilled for an order that no bar filled"
+    )
+    limit: float
+    actual: float
+
+
+class SignalOutcome(BaseModel):
+    """What became of a signal in the house account."""
+
+    signal_id: str
+    symbol: str
+    interval: Interval
+    bar_time: datetime = Field(description="begin of the bar at whose close it was given")
+    signal: Direction
+    confidence: Share
+    fate: Literal["traded", "refused", "held"] = Field(
+        description="traded: the house accepted an order, which waits or was filled; held: HOLD"
+    )
+    rule: str | None = Field(
+        description="the first rule that kept it from being traded: margin or score of HOLD; oracle, "
+        "foreign_currency, history; position_open, order_waiting or a limit of the contract; unfilled"
+    )
+    detail: str = Field(min_length=1, description="the same in words, all rules with their values")
+    violations: list[RuleViolation] = Field(description="the rules that have values")
 
 
 class TechnicalState(BaseModel):

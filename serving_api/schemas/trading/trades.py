@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from serving_api.http.messages import message
 from serving_api.schemas.envelope import Meta, Name, RequestBody, Share
+from serving_api.schemas.trading.market import RuleViolation
 
 Side = Literal["BUY", "SELL"]
 Status = Literal["ACCEPTED", "EXECUTED", "REJECTED"]
@@ -47,17 +48,6 @@ class ExecuteBody(RequestBody):
         if self.quantity is not None and self.position_size_pct is not None:
             raise ValueError(message("size_given_once"))
         return self
-
-
-class RuleViolation(BaseModel):
-    """A limit that an order breaks."""
-
-    rule: str = Field(
-        description="max_position_size_pct, max_daily_loss_pct, min_confidence, max_daily_trades; cash, "
-        "holding or quantity for what the account lacks; unfilled for an order that no bar filled"
-    )
-    limit: float
-    actual: float
 
 
 class ContractVerdict(BaseModel):

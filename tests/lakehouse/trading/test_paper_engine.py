@@ -1,6 +1,7 @@
 """The paper account: honest fills, no cent lost, no limit broken, the same account for the same log."""
 
 from collections import Counter
+from copy import deepcopy
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -10,11 +11,11 @@ import pytest
 
 from lakehouse.trading.bars import INTERVALS
 from lakehouse.trading.limits import Limits, ProposedOrder, violations
-from lakehouse.trading.market_terms import CRYPTO, EQUITY_BOARD_LOT, MarketTerms
+from lakehouse.trading.market_terms import CRYPTO, MarketTerms, market_terms
 from lakehouse.trading.paper_engine import ExitLevels, PaperAccount, PaperOrder
 from lakehouse.trading.performance import held_instead, performance
 from lakehouse.trading.signals import signal_at
-from lakehouse.trading.strategy import follow
+from lakehouse.trading.strategy import FollowedSignal, follow
 from tests.lakehouse.trading.made_bars import BEGIN, COIN, paper_bar, paper_bars, random_bars
 
 FREE = MarketTerms(Decimal(0), Decimal(0), Decimal(0), Decimal("0.000001"))
@@ -88,7 +89,7 @@ def test_large_order_takes_a_twentieth_of_two_bars_and_the_rest_is_cancelled() -
 
 def test_shares_are_traded_in_board_lots() -> None:
     held = account("100000")
-    held.accept(order("BUY", "250", 0, EQUITY_BOARD_LOT))
+    held.accept(order("BUY", "250", 0, market_terms("equity", "IDR")))
     (fill,) = held.take(paper_bar(1, "10", volume=Decimal(100_000)))
     assert fill.quantity == 200
 
@@ -195,7 +196,7 @@ def test_limits_at_their_boundaries(
     held.accepted_today = accepted
     held.day_open_equity = Decimal(opened)
     proposed = ProposedOrder("COIN", "BUY", Decimal(quantity), Decimal(100), Decimal(confidence))
-    assert [each.rule for each in violations(proposed, held.state(), LIMITS, FREE)] == expected
+    assert [each.rule for each in violations(proposed, held.state(BEGIN), LIMITS, FREE)] == expected
 
 
 def test_waiting_orders_count_and_nothing_is_sold_twice() -> None:
@@ -204,10 +205,12 @@ def test_waiting_orders_count_and_nothing_is_sold_twice() -> None:
     held.take(paper_bar(1, "100"))
     held.accept(order("BUY", "5", 1))
     buying = ProposedOrder("COIN", "BUY", Decimal("0.1"), Decimal(100), Decimal(1))
-    assert [each.rule for each in violations(buying, held.state(), LIMITS, FREE)] == ["max_position_size_pct"]
+    assert [each.rule for each in violations(buying, held.state(BEGIN), LIMITS, FREE)] == [
+        "max_position_size_pct"
+    ]
     held.accept(order("SELL", "10", 1))
     selling = ProposedOrder("COIN", "SELL", Decimal("5.1"), Decimal(100), Decimal(1))
-    assert [each.rule for each in violations(selling, held.state(), LIMITS, FREE)] == ["holding"]
+    assert [each.rule for each in violations(selling, held.state(BEGIN), LIMITS, FREE)] == ["holding"]
 
 
 EVERY_RULE = {*FOUR_LIMITS, "cash", "holding", "quantity"}
@@ -243,7 +246,7 @@ def test_random_orders_break_no_limit_and_lose_no_cent(orders: int, interval: st
         quantity = CRYPTO.whole_lots(Decimal(repr(float(quantities[number]))))
         confidence = Decimal(repr(float(confidences[number])))
         proposed = ProposedOrder("COIN", str(sides[number]), quantity, bar.close, confidence)
-        broken = violations(proposed, held.state(), LIMITS, CRYPTO)
+        broken = violations(proposed, held.state(bar.closed_at), LIMITS, CRYPTO)
         rules.update(each.rule for each in broken)
         if not broken:
             accepted += 1
@@ -254,7 +257,7 @@ def test_random_orders_break_no_limit_and_lose_no_cent(orders: int, interval: st
             assert confidence >= LIMITS.min_confidence
             value = held.positions["COIN"].quantity * bar.close if held.positions else Decimal(0)
             after = value + (quantity if sides[number] == "BUY" else -quantity) * bar.close
-            assert 0 <= after <= held.state().equity / 5
+            assert 0 <= after <= held.equity / 5
             trade = order(proposed.side, str(quantity), number, CRYPTO, str(number), interval)
             is_guarded = number % 3 == 0 and proposed.side == "BUY"
             levels = ExitLevels(bar.close * Decimal("0.95"), bar.close * Decimal("1.05"))
@@ -275,6 +278,35 @@ def test_trading_day_begins_at_its_hour_and_bounds_orders_and_loss() -> None:
         assert (held.day_open_equity, held.accepted_today) == (Decimal("10000.00"), accepted)
         held.begin_day(BEGIN + timedelta(hours=next_day))
         assert (held.day_open_equity, held.accepted_today) == (Decimal("9600.00"), 0)
+
+
+@pytest.mark.parametrize(
+    ("direction", "confidence", "held", "waits", "expected"),
+    [
+        ("BUY", 0.7, False, False, []),
+        ("BUY", 0.7, True, False, ["position_open"]),
+        ("BUY", 0.6, True, True, ["position_open", "order_waiting", "min_confidence"]),
+        ("BUY", 0.7, False, True, ["order_waiting"]),
+        ("SELL", 0.7, True, False, []),
+        ("SELL", 0.6, False, False, ["holding", "min_confidence"]),
+        ("SELL", 0.7, True, True, ["order_waiting"]),
+    ],
+)
+def test_signal_that_is_not_followed_is_refused_and_changes_nothing(
+    direction: str, confidence: float, held: bool, waits: bool, expected: list[str]
+) -> None:
+    trader = account()
+    if held:
+        trader.accept(order("BUY", "1", 0))
+    trader.take(paper_bar(1, "100"))
+    if waits:
+        trader.accept(order("BUY", "1", 1, trade_id="u"))
+    before = deepcopy(vars(trader))
+    signal = FollowedSignal(direction, confidence, 5.0)
+    decision = follow(trader, signal, paper_bar(1, "100"), LIMITS, FREE)
+    assert decision is not None
+    assert [each.rule for each in decision.violations] == expected
+    assert (vars(trader) == before) == bool(expected)
 
 
 def test_following_signals_gives_the_account_that_their_orders_give_when_replayed() -> None:

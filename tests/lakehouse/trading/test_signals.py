@@ -13,7 +13,7 @@ from lakehouse.contracts.contract import contracts
 from lakehouse.trading.bars import Bars
 from lakehouse.trading.indicators import WARM_UP, WINDOW, balance_volume, indicators, relative_strength
 from lakehouse.trading.series_bars import exact, paper_bar, series_of, splits
-from lakehouse.trading.signals import Signal, scores, signal_at
+from lakehouse.trading.signals import HORIZON, Signal, scores, signal_at
 from tests.lakehouse.trading.made_bars import COIN, random_bars
 from tests.support.trading.bars_lake import bar_rows
 
@@ -170,3 +170,28 @@ def test_driftless_walks_earn_nothing_and_two_classic_errors_would_show(walks: i
     assert abs(excess(walks, "next open")) <= 2
     assert excess(walks, "same bar") > 2
     assert excess(walks, "whole series") > 2
+
+
+def followed(drift: float) -> list[tuple[Signal, float]]:
+    """(signal, log return over the next HORIZON bars) of bars whose drift changes its sign every 30."""
+    walk = random_bars(8, 900)
+    growth = np.exp(np.cumsum(np.where(np.arange(900) // 30 % 2 == 0, drift, -drift)))
+    prices = {name: getattr(walk, name) * growth for name in PRICES}
+    bars = replace(walk, **prices)
+    signals = [(signal_at(bars, end, COIN), end) for end in range(WINDOW, 900 - HORIZON)]
+    return [
+        (signal, float(np.log(bars.close[end - 1 + HORIZON] / bars.close[end - 1])))
+        for signal, end in signals
+        if signal is not None and signal.direction != "HOLD"
+    ]
+
+
+def test_trend_is_acted_on_and_a_walk_is_not() -> None:
+    """The confidence of what is acted on is no more than how often it was right."""
+    assert followed(drift=0.0) == []
+    acted = followed(drift=0.02)
+    sure = [
+        move * (1 if signal.direction == "BUY" else -1) for signal, move in acted if signal.confidence > 0.65
+    ]
+    assert len(sure) > 50
+    assert np.mean(np.array(sure) > 0) > 0.75

@@ -1,15 +1,29 @@
 """Simulated bars: valid, and the same ones whenever they are computed."""
 
+import subprocess
+import sys
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
 import pytest
 
-from conf.settings import settings
+from conf.settings import REPO, settings
 from lakehouse.event import faults
 from lakehouse.times import rfc3339
-from producers.simulate.bars import COINS, DEMONSTRATION, PAST_BARS, PAST_DAYS, STEPS, Walk, newest, payloads
+from producers.simulate.bars import (
+    COINS,
+    DEMONSTRATION,
+    PACE_SECONDS,
+    PACED_BARS,
+    PAST_BARS,
+    PAST_DAYS,
+    STEPS,
+    Walk,
+    newest,
+    payloads,
+)
 from tests.conftest import Broker, headers_of
 from tests.producers.simulate.test_simulator import simulate
 
@@ -54,7 +68,22 @@ def test_past_bars_are_in_kafka_once(broker: Broker, home: Path) -> None:
     since = broker.ends()
     done = simulate("bars", "--seconds", "0", "--json")
     assert done.returncode == 0, done.stderr
-    assert orjson.loads(done.stdout)["bars"] == 2 * PAST_BARS
-    records = broker.records(since, "lumbung.bar", 2 * PAST_BARS)
+    assert orjson.loads(done.stdout)["bars"] == len(COINS) * PAST_BARS
+    records = broker.records(since, "lumbung.bar", len(COINS) * PAST_BARS)
     assert {headers_of(record)["source"] for record in records} == {"sim:bars-1"}
-    assert len({headers_of(record)["event_id"] for record in records}) == 2 * PAST_BARS
+    assert len({headers_of(record)["event_id"] for record in records}) == len(COINS) * PAST_BARS
+
+
+def test_newest_past_bars_of_a_demonstration_come_one_by_one(broker: Broker, home: Path) -> None:
+    since = broker.ends()
+    command = [sys.executable, "-m", "producers.simulate.bars"]
+    at_once = len(COINS) * (PAST_BARS - PACED_BARS)
+    with subprocess.Popen(command, cwd=REPO) as feed:
+        records = broker.records(since, "lumbung.bar", at_once + 2 * len(COINS))
+        feed.terminate()
+    assert feed.returncode == 0
+    times = [orjson.loads(record.value())["bar_time"] for record in records]
+    begun = [Counter(times)[time] for time in sorted(set(times))]
+    assert begun == [len(COINS)] * (PAST_BARS - PACED_BARS + 2)
+    sent = sorted(record.timestamp()[1] for record in records)
+    assert sent[-1] - sent[at_once - 1] > 1_500 * PACE_SECONDS  # milliseconds, of two bars

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts.stack import supervision
-from scripts.stack.services import SERVICES, SUPERVISOR_FILE, modules
+from scripts.stack.services import SERVICES, SIMULATED_BARS, SUPERVISOR_FILE, modules
 
 NAMES = [service.name for service in SERVICES]
 
@@ -17,8 +17,7 @@ def test_supervisor_and_services_name_the_same_programs() -> None:
     parser = configparser.RawConfigParser()
     parser.read(SUPERVISOR_FILE, encoding="utf-8")
     programs = [section.partition(":")[2] for section in parser.sections() if section.startswith("program:")]
-    assert programs == NAMES
-    assert list(modules()) == NAMES
+    assert programs == list(modules()) == [*NAMES, SIMULATED_BARS]
 
 
 def test_control_socket_is_short_where_home_and_temporary_folder_are_long(

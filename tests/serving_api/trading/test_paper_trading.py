@@ -272,21 +272,36 @@ def test_stale_market_decides_nothing(market: Market) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asset_class", "interval", "latest"),
+    ("interval", "latest"),
     [
-        ("equity", "1m", timedelta(minutes=3)),
-        ("crypto", "1m", timedelta(minutes=3)),
-        ("equity", "15m", timedelta(minutes=45)),
-        ("crypto", "1d", timedelta(days=3)),
-        ("equity", "1d", timedelta(days=7)),  # a week-end and holidays more
+        ("1m", timedelta(minutes=3)),
+        ("15m", timedelta(minutes=45)),
+        ("1d", timedelta(days=3)),
     ],
 )
-def test_market_is_stale_after_three_intervals(asset_class: str, interval: str, latest: timedelta) -> None:
-    row = {"feed": "market", "asset_class": asset_class, "interval": interval, "bar_time": BEGIN}
+def test_market_is_stale_after_three_intervals(interval: str, latest: timedelta) -> None:
+    row = {"feed": "market", "asset_class": "crypto", "interval": interval, "bar_time": BEGIN}
     closed = BEGIN + INTERVALS[interval]
     bars = empty_snapshot("gold.bars_live")
     assert not is_stale(bars, row, closed + latest)
     assert is_stale(bars, row, closed + latest + timedelta(seconds=1))
+
+
+@pytest.mark.parametrize(
+    ("interval", "bar_time", "current", "stale"),
+    [
+        ("1d", "2024-12-20T00:00Z", "2024-12-27T14:00Z", "2024-12-30T14:00Z"),  # week-end and Christmas
+        ("15m", "2024-12-20T15:45-05:00", "2024-12-23T10:29-05:00", "2024-12-23T10:30-05:00"),
+    ],
+)
+def test_market_of_shares_is_stale_after_three_intervals_of_its_sessions(
+    interval: str, bar_time: str, current: str, stale: str
+) -> None:
+    begin = datetime.fromisoformat(bar_time)
+    about = {"feed": "market", "asset_class": "equity", "currency": "USD", "interval": interval}
+    bars = empty_snapshot("gold.bars_live")
+    assert not is_stale(bars, about | {"bar_time": begin}, datetime.fromisoformat(current))
+    assert is_stale(bars, about | {"bar_time": begin}, datetime.fromisoformat(stale))
 
 
 @pytest.fixture

@@ -45,6 +45,19 @@ def test_signals_are_listed_newest_first_and_filtered(own: Api):
     assert {item["symbol"] for item in of_symbol["items"]} == {"COIN"} and of_symbol["next_cursor"]
 
 
+def test_fates_of_signals_are_listed_by_symbol_and_fate(own: Api):
+    items = own.get("/api/v1/signal-outcomes?symbol=coin&fate=held&limit=3").json()["items"]
+    assert [item["signal"] for item in items] == ["HOLD"] * 3
+    assert items[0]["bar_time"] > items[1]["bar_time"] > items[2]["bar_time"]
+    (rule, *_) = items[0]["violations"]
+    assert items[0]["rule"] == rule["rule"] and items[0]["detail"].startswith(rule["rule"])
+    assert own.get("/api/v1/signal-outcomes?symbol=QUICK&fate=traded").json()["items"] == []
+    whole = own.get("/api/v1/signal-outcomes?limit=1000").json()["items"]
+    assert {item["symbol"] for item in whole} == {"COIN", "SHARE", "QUICK"}
+    sheet = own.get("/api/v1/signal-outcomes?symbol=COIN&format=csv")
+    assert sheet.text.splitlines()[0].startswith("signal_id,symbol,interval,bar_time")
+
+
 def test_bars_of_a_symbol_without_daily_ones_are_those_that_it_has(own: Api):
     items = own.get("/api/v1/bars?symbol=QUICK&limit=2").json()["items"]
     assert [item["close"] for item in items] == [float(close) for close in BARS.close[:-3:-1]]
@@ -66,6 +79,8 @@ def test_bars_are_listed_newest_first(own: Api):
         ("/api/v1/ai/signals?symbol=NOSUCH", 404, "unknown-symbol"),
         ("/api/v1/ai/signals?asset_class=tulips", 422, "validation"),
         ("/api/v1/bars?symbol=NOSUCH", 404, "unknown-symbol"),
+        ("/api/v1/signal-outcomes?symbol=NOSUCH", 404, "unknown-symbol"),
+        ("/api/v1/signal-outcomes?fate=lost", 422, "validation"),
         ("/api/v1/bars", 422, "validation"),
     ],
 )

@@ -29,7 +29,15 @@ from tests.support.gold.shops import (
 )
 from tests.support.gold.subject import Subject
 from tests.support.gold.supply import chain, routes, stock_days, stocks, supply_transfers
-from tests.support.gold.trading import bars_and_orders, bars_live, portfolio, signals, trades, verifications
+from tests.support.gold.trading import (
+    bars_and_orders,
+    bars_live,
+    portfolio,
+    signal_outcomes,
+    signals,
+    trades,
+    verifications,
+)
 from tests.support.gold.weekly import weekly_index, weeks_of_prices
 
 WRITTEN_AT = ("measured_at", "prices_version", "weather_version", "sentiment_version")
@@ -116,7 +124,7 @@ SUBJECTS: dict[str, Subject] = {
     ),
     "posts": Subject(("sentiment",), posts, {"gold.sentiment": sentiment}),
     "trading": Subject(
-        ("signals", "trades"),
+        ("signals", "trades", "signal_outcomes"),
         bars_and_orders,
         {
             "gold.bars_live": bars_live,
@@ -124,6 +132,7 @@ SUBJECTS: dict[str, Subject] = {
             "gold.verifications": verifications,
             "gold.trades": trades,
             "gold.portfolio": portfolio,
+            "gold.signal_outcomes": signal_outcomes,
         },
         in_order=True,
         not_compared=("timestamp",),

@@ -7,6 +7,7 @@ from typing import Any
 from lakehouse.trading.bars import Bars
 from lakehouse.trading.books import AccountTerms, Book
 from lakehouse.trading.oracle import Checks
+from lakehouse.trading.outcomes import outcome_row
 from lakehouse.trading.series_bars import StoredSeries, paper_bar
 from lakehouse.trading.signal_rows import live_row, signal_rows, verification_row
 from lakehouse.trading.signals import Series
@@ -30,13 +31,17 @@ def write_bars(root: str, series: Series, bars: Bars) -> None:
 
 
 def write_signals(root: str, series: Series, bars: Bars, newest: int = 30) -> None:
-    """Append what follows from the bars: the live bar, the signals of the newest bars, verifications."""
+    """Append what follows from the bars: live bar, newest signals, verifications, outcomes."""
     stored = StoredSeries(series, bars, bars.time, "file")
     signals, _ = signal_rows(stored, len(bars) - newest, len(bars), None)
     checks = Checks(True, True, True, True)
     write(root, "gold.bars_live", [live_row(stored)])
     write(root, "gold.signals", signals)
-    write(root, "gold.verifications", [verification_row(row, checks, row["reported_at"]) for row in signals])
+    verified = [verification_row(row, checks, row["reported_at"]) for row in signals]
+    write(root, "gold.verifications", verified)
+    pairs = zip(signals, verified, strict=True)
+    outcomes = [outcome_row(signal | checked, None) for signal, checked in pairs]
+    write(root, "gold.signal_outcomes", [row for row in outcomes if row is not None])
 
 
 def write_coin(root: str) -> None:

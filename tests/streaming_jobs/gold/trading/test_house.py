@@ -1,6 +1,9 @@
 """The house account publishes one order for each verified signal of a live feed, and none for history."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +13,12 @@ import pytest
 from conf.settings import settings
 from lakehouse.event import Event, faults
 from lakehouse.io.kafka import NotAcknowledged
-from lakehouse.io.paper_order_log import newest_orders
+from lakehouse.io.paper_order_log import newest_orders, with_times
 from lakehouse.trading.books import Book
+from lakehouse.trading.paper_engine import PaperBar
 from streaming_jobs.gold import house
-from streaming_jobs.gold.house import HOUSE, SIGNALS, VERIFICATIONS, House
+from streaming_jobs.gold.checked_signals import SIGNALS, VERIFICATIONS
+from streaming_jobs.gold.house import HOUSE, House
 from streaming_jobs.gold.trades import account_terms
 from tests.conftest import Broker
 from tests.support.empty_lake import copy_empty_tables
@@ -21,6 +26,7 @@ from tests.support.trading.bars_lake import land
 
 NOW = datetime.now(UTC).replace(second=0, microsecond=0)
 TOPIC = "lumbung.order"
+CHECKS = count()  # each is later than the one before
 
 
 def signal(symbol: str, minutes: int, result: str = "VERIFIED", **more: Any) -> None:
@@ -36,10 +42,11 @@ def signal(symbol: str, minutes: int, result: str = "VERIFIED", **more: Any) -> 
         "signal": "BUY",
         "confidence": 0.7,
         "position_size_pct": 15.0,
+        **dict.fromkeys(("buy_probability", "sell_probability", "buy_score", "sell_score"), 0.0),
     }
     land(SIGNALS, [row | more])
     named = {name: row[name] for name in ("signal_id", "interval", "bar_time")}
-    land(VERIFICATIONS, [named | {"result": result}])
+    land(VERIFICATIONS, [named | {"result": result, "timestamp": NOW + timedelta(milliseconds=next(CHECKS))}])
 
 
 def test_house_follows_verified_signals_of_the_newest_bars(home: Path, broker: Broker) -> None:
@@ -107,6 +114,52 @@ class Crash(Exception):
 def crash(name: str, point: str) -> None:
     if name == point:
         raise Crash(name)
+
+
+def test_signal_that_is_not_followed_is_a_refused_order(home: Path, broker: Broker) -> None:
+    copy_empty_tables()
+    before = broker.ends()
+    book = Book(HOUSE, account_terms())
+    for symbol in ("HELD", "WAITS", "SOLD"):
+        (bought,) = decided_orders(book, broker, before, symbol)
+        assert bought["status"] == "ACCEPTED"
+        book.log(with_times(bought) | {"oracle": "VERIFIED", "validation": "{}"})
+    bar = PaperBar("HELD", "1m", NOW, Decimal(100), Decimal(100), Decimal(1_000_000))
+    known = [
+        replace(bar, symbol=symbol, time=NOW - timedelta(minutes=1)) for symbol in ("HELD", "WAITS", "SOLD")
+    ]
+    book.replay([*known, bar, replace(bar, symbol="SOLD")])
+    cases = (
+        ("HELD", {}, ["position_open"]),
+        ("WAITS", {}, ["order_waiting"]),
+        ("NONE", {"signal": "SELL"}, ["holding"]),
+        ("BOTH", {"signal": "SELL", "confidence": 0.6}, ["holding", "min_confidence"]),
+        ("SOLD", {"signal": "SELL"}, []),
+    )
+    for symbol, more, rules in cases:
+        order = decided_orders(book, broker, before, symbol, minutes=0, **more)[-1]
+        assert [each["rule"] for each in order["validation"]["violations"]] == rules, symbol
+        assert order["status"] == ("REJECTED" if rules else "ACCEPTED")
+
+
+def decided_orders(
+    book: Book, broker: Broker, before: dict[tuple[str, int], int], symbol: str, minutes: int = 1, **more: Any
+) -> list[dict[str, Any]]:
+    """Orders of the house on a symbol, once it has decided one more signal."""
+    known = sum(broker.ends()[key] - end for key, end in before.items() if key[0] == TOPIC)
+    signal(symbol, minutes, position_size_pct=5.0, **more)
+    House().follow(book, NOW)
+    payloads = [orjson.loads(record.value()) for record in broker.records(before, TOPIC, known + 1)]
+    return [payload for payload in payloads if payload["symbol"] == symbol]
+
+
+def test_signal_that_came_to_the_house_too_late_is_refused_as_history(home: Path, broker: Broker) -> None:
+    copy_empty_tables()
+    before = broker.ends()
+    signal("TARDY", 1)
+    House().follow(Book(HOUSE, account_terms()), NOW + timedelta(minutes=4))
+    (payload,) = [orjson.loads(record.value()) for record in broker.records(before, TOPIC, 1)]
+    assert payload["validation"]["violations"][0] == {"rule": "history", "limit": 3.0, "actual": 4.0}
 
 
 def test_house_sends_its_decision_until_kafka_has_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
