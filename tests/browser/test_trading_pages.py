@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from lakehouse.io import personal_jobs
 from scripts.stack import web_page
 from tests.browser.accessibility import faults_of
+from tests.browser.answers import altered, api_body
 from tests.support.api import ApiProcess, Environment
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -64,7 +65,7 @@ RESULT: dict[str, Any] = {
 def test_order_page_shows_four_limits_before_the_order_and_that_it_is_simulated(page: Page, axe: str) -> None:
     page.goto("/trades?simbol=COIN&lang=en")
     expect(page.get_by_role("note")).to_contain_text("SIMULATED")
-    gauges = page.locator("dl.bars div")
+    gauges = page.get_by_label("The four limits after this order").locator("div")
     expect(gauges).to_have_count(4)
     position = gauges.filter(has_text="Position after the order")
     expect(position).to_contain_text("kept")
@@ -97,6 +98,138 @@ def test_history_shows_why_an_order_was_refused_and_the_account_how_sure_its_sha
     expect(account.locator("li", has_text="COIN since")).to_contain_text("%")
     expect(account.get_by_role("img", name="Value of the account")).to_be_visible()
     expect(account.locator("dl.strip div", has_text="Share won")).to_contain_text("9.5\u00a0% to 90.5\u00a0%")
+
+
+def add_fates(page: Page, site: str) -> None:
+    """The signals of the four newest bars are traded, refused by two rules, by one, and held; no others."""
+    newest = api_body(site, "/api/v1/signal-outcomes?symbol=COIN")["items"][0]
+    times = [bar["bar_time"] for bar in api_body(site, "/api/v1/bars?symbol=COIN&limit=4")["items"]]
+    broken = [
+        {"rule": "min_confidence", "limit": 0.65, "actual": 0.41},
+        {"rule": "position_open", "limit": 0, "actual": 2},
+    ]
+    fates = (
+        ("BUY", "traded", []),
+        ("BUY", "refused", broken),
+        ("SELL", "refused", broken[1:]),
+        ("HOLD", "held", [{"rule": "margin", "limit": 0.52, "actual": 0.5}]),
+    )
+    rows = [
+        newest
+        | {"signal_id": time, "bar_time": time, "signal": signal, "fate": fate, "violations": rules}
+        | {"rule": rules[0]["rule"] if rules else None}
+        for time, (signal, fate, rules) in zip(times, fates, strict=True)
+    ]
+
+    def answer(body: dict[str, Any]) -> dict[str, Any]:
+        return body | {"items": rows}
+
+    page.route("**/api/v1/signal-outcomes*", altered(answer))
+
+
+def test_every_signal_has_its_fate_in_sentence_chart_and_table(page: Page, site: str, axe: str) -> None:
+    add_fates(page, site)
+    page.goto("/trades?simbol=COIN&lang=en")
+    fates = page.locator("section", has=page.get_by_role("heading", name="What became of the signals"))
+    expect(fates.locator(".lead")).to_contain_text("4 signals (COIN): 1 were traded, 2 refused, 1 held.")
+    expect(fates.locator(".lead")).to_contain_text("Most were refused for: confidence (1).")
+    expect(fates.locator("tbody tr").nth(1)).to_contain_text(
+        "confidence: 0.41 (Limit 0.65); the symbol is held"
+    )
+    chart = page.locator("section", has=page.get_by_role("heading", name="Prices of COIN and its signals"))
+    expect(chart.locator("path.traded")).to_have_count(1)
+    expect(chart.locator("path.refused")).to_have_count(2)
+    hollow = chart.locator("path.buy.refused")
+    filled = "(mark) => getComputedStyle(mark).fill !== getComputedStyle(mark).stroke"
+    assert hollow.evaluate(filled) and not chart.locator("path.buy.traded").evaluate(filled)
+    assert "refused: confidence: 0.41" in (hollow.locator("title").text_content() or "")
+    expect(chart).to_contain_text("Hold has no mark: 1")
+    chart.get_by_role("application").focus()
+    page.keyboard.press("ArrowUp")  # the signal before the newest bar
+    expect(chart.locator("[aria-live=polite]")).to_contain_text("Buy, refused: confidence: 0.41 (Limit 0.65)")
+    page.keyboard.press("ArrowUp")
+    expect(chart.locator("[aria-live=polite]")).to_contain_text("Sell, refused: the symbol is held already")
+    chart.get_by_role("button", name="Table").click()
+    expect(chart.locator("tbody tr")).to_have_count(90)
+    expect(chart.locator("tbody tr").nth(2)).to_contain_text("refused: the symbol is held already")
+    assert faults_of(page, axe) == []
+
+
+def test_fates_are_chosen_by_symbol_and_fate_in_the_address(page: Page, site: str) -> None:
+    held = api_body(site, "/api/v1/signal-outcomes?fate=held")["items"]
+    page.goto("/trades?simbol=COIN&lang=en")
+    fates = page.locator("section", has=page.get_by_role("heading", name="What became of the signals"))
+    fates.get_by_role("button", name="held", exact=True).click()
+    fates.get_by_role("button", name="all symbols").click()
+    expect(page).to_have_url("/trades?simbol=COIN&lang=en&nasib=held&lingkup=semua")
+    expect(fates.locator("tbody tr")).to_have_count(len(held))
+    fates.get_by_role("button", name="traded", exact=True).click()
+    expect(fates.locator("tbody tr")).to_have_count(0)
+    expect(fates.locator(".lead")).to_contain_text(f"{len(held)} held")
+
+
+def test_accepted_order_names_its_fill_and_is_executed_without_a_reload(operator: Page, site: str) -> None:
+    bar = api_body(site, "/api/v1/bars?symbol=COIN&limit=1")["items"][0]["bar_time"]
+    order = {"trade_id": "t-1", "symbol": "COIN", "side": "BUY", "oracle": "VERIFIED", "confidence": 0.7}
+    accepted = order | {
+        "status": "ACCEPTED",
+        "quantity": 10,
+        "price": None,
+        "pnl": None,
+        "validation": {"result": "VALID", "violations": []},
+        "event_id": "t-1",
+        "decided_at": bar.replace("T00:00:00", "T23:59:59"),  # its bar closes a second later
+        "executed_at": None,
+    }
+    operator.clock.install()
+    operator.route("**/api/trades/execute", lambda route: route.fulfill(status=201, json=accepted))
+    operator.goto("/trades?simbol=COIN&lang=en")
+    operator.get_by_role("button", name="Send a simulated order").click()
+    answer = operator.locator("form [role=status]")
+    expect(answer).to_contain_text("Accepted; fills at the next bar's open")
+    expect(answer).to_contain_text("It fills at the open of the bar of 26 Oct 2024.")
+    filled = order | accepted | {"status": "EXECUTED", "price": 50.5, "exit_price": None, "exited_at": None}
+    filled |= {"violations": [], "block_hash": None, "executed_at": bar}
+
+    def fill(body: dict[str, Any]) -> dict[str, Any]:
+        return body | {"items": [filled]}
+
+    operator.route("**/api/trades/history*", altered(fill))
+    operator.clock.run_for(10_000)
+    expect(answer).to_contain_text("Executed: 10 at 50.5")
+
+
+def test_refused_order_lists_every_rule_with_its_remedy(operator: Page) -> None:
+    violations = [
+        {"rule": "min_confidence", "limit": 0.65, "actual": 0.41},
+        {"rule": "cash", "limit": 100, "actual": 120},
+    ]
+    refused = {
+        "trade_id": "t-2",
+        "symbol": "COIN",
+        "side": "BUY",
+        "status": "REJECTED",
+        "oracle": "FAILED",
+        "validation": {"result": "INVALID", "violations": violations},
+        "decided_at": "2026-11-27T00:00:00Z",
+    }
+    operator.route("**/api/trades/execute", lambda route: route.fulfill(status=201, json=refused))
+    operator.goto("/trades?simbol=COIN&lang=en")
+    operator.get_by_role("button", name="Send a simulated order").click()
+    rules = operator.locator("form [role=status] li")
+    expect(rules).to_have_count(3)
+    for rule, remedy in enumerate(("signal of the next bar", "more confident signal", "order smaller")):
+        expect(rules.nth(rule)).to_contain_text(remedy)
+
+
+def test_simulation_is_named_while_scrolling_on_a_phone(page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 700})
+    page.goto("/trades?simbol=COIN")
+    expect(page.locator("svg.candles")).to_be_visible()
+    page.locator("footer").scroll_into_view_if_needed()
+    note = page.get_by_role("note")
+    expect(note).to_be_in_viewport()
+    assert (note.bounding_box() or {"y": 9e9})["y"] == 0
 
 
 def test_home_has_a_strip_that_leads_to_trading(page: Page) -> None:

@@ -71,6 +71,7 @@ export type SignalItem = RowOf<"/api/v1/ai/signals">;
 export type TradeReceipt = ReceiptOf<"/api/trades/execute">;
 export type Violation = TradeReceipt["validation"]["violations"][number];
 export type Bar = RowOf<"/api/v1/bars">;
+export type SignalOutcome = RowOf<"/api/v1/signal-outcomes">;
 /** With the figures of a run that has ended, which the document leaves open. */
 type Figures = Record<"return_pct" | "max_drawdown_pct" | "sharpe" | "sortino" | "calmar", number | null>;
 export type Backtest = Omit<RowOf<"/api/v1/backtests">, "metrics" | "against_buy_and_hold"> & {

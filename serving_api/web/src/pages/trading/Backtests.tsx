@@ -48,8 +48,13 @@ function Result({ backtest }: { backtest: Backtest }) {
 function OneTest({ id }: { id: string }) {
   const feed = useFeed(address("/api/v1/backtests/{backtest_id}", { backtest_id: id }) as Address<Backtest & { meta?: undefined }>, LIST_MS);
   const title = feed.body ? t("report_of", { symbol: feed.body.symbol, strategy: strategyText(feed.body.strategy) }) : t("backtest_report");
+  const tools = (
+    <button class="ghost small noprint" onClick={() => print()}>
+      {t("sheet_print")}
+    </button>
+  );
   return (
-    <Panel title={title} feed={feed} class="full" needs="user">
+    <Panel title={title} feed={feed} class="full" needs="user" tools={feed.body && hasEnded(feed.body) && tools}>
       {(backtest) => <Result backtest={backtest} />}
     </Panel>
   );
