@@ -42,7 +42,12 @@ QUICK_HELP = "few origins and small models: takes a minute"
 DATA_HELP = "a file or folder of any format of conf/sources, or a long CSV (date, commodity, region, price)"
 HORIZON_HELP = "days ahead that the table covers; all of them by default"
 HOLDOUT_HELP = "open the final holdout, 13 origins, and record the reason"
-STRATEGY_HELP = "signal: the signals that are served; all: each strategy with its defaults"
+STRATEGY_HELP = (
+    "signal: the signals that are served; all: each strategy with its defaults; several: ma_cross,momentum; "
+    "default: signal, and all for --lookahead and --warmup"
+)
+LOOKAHEAD_HELP = "repeat decisions on the bars cut at each of them; ends with 1 when one comes out otherwise"
+WARMUP_HELP = "how far indicators depend on where the bars begin; ends with 1 when one does where it is used"
 SET_HELP = "a parameter of the strategy and the values to try, such as fast=5,10"
 INTERVAL_HELP = "length of a bar; daily bars where there are any otherwise"
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -75,11 +80,13 @@ def main(
     symbol: Annotated[
         list[str] | None, OfSignal(help="stocks or coins; all that have bars otherwise")
     ] = None,
-    strategy: Annotated[str, OfSignal(help=STRATEGY_HELP)] = SIGNAL,
+    strategy: Annotated[str | None, OfSignal(help=STRATEGY_HELP)] = None,
     parameters: Annotated[list[str] | None, OfSignal("--set", metavar="NAME=VALUES", help=SET_HELP)] = None,
     interval: Annotated[Interval | None, OfSignal(help=INTERVAL_HELP)] = None,
     first: Annotated[datetime | None, OfSignal("--from", formats=DAY, help="first day, YYYY-MM-DD")] = None,
     to: Annotated[datetime | None, OfSignal(formats=DAY, help="day after the last, YYYY-MM-DD")] = None,
+    lookahead: Annotated[bool, OfSignal("--lookahead", help=LOOKAHEAD_HELP)] = False,
+    warmup: Annotated[bool, OfSignal("--warmup", help=WARMUP_HELP)] = False,
 ) -> None:
     raise typer.Exit(backtest(SimpleNamespace(**locals())))
 

@@ -161,7 +161,7 @@ def run_test(series: Series, bars: Bars, tried: Sequence[Variant]) -> StrategyTe
     if len(bars) * len(tried) > MOST_STEPS:
         raise TooManySteps(f"{len(bars)} bars × {len(tried)} variants: choose fewer variants or a part")
     shown = bars.adjusted()  # rules compare prices over time; the account trades the shares of the day
-    paths = [variant.invested(series, shown) for variant in tried]
+    paths = [variant.decisions(series, shown).invested for variant in tried]
     returns = np.stack([simulate(series, bars, path).returns for path in paths], axis=1)
     best = [best_before(returns, window) for window in windows]
     first = windows[0].test_start
@@ -235,7 +235,11 @@ def figures(
 
 
 def growth(series: Series, simulation: SimulatedAccount) -> dict[str, Any]:
-    """Return and risk of an account; ratios are annualised."""
+    """Return and risk of an account; ratios and volatility are annualised.
+
+    Sharpe, volatility: standard deviation with ddof 1. Sortino: root mean square of the losses over all bars.
+    Calmar: yearly growth ÷ largest fall.
+    """
     returns = simulation.returns
     years = len(returns) / series.bars_a_year
     total = float(simulation.equity[-1] / simulation.equity[0])
@@ -246,6 +250,7 @@ def growth(series: Series, simulation: SimulatedAccount) -> dict[str, Any]:
     return {
         "return_pct": 100 * (total - 1),
         "cagr_pct": None if yearly is None else 100 * yearly,
+        "volatility_pct": 100 * annual * float(returns.std(ddof=1)),
         "sharpe": annual * sharpe(returns),
         "sortino": annual * float(returns.mean()) / below if below > 0 else None,
         "max_drawdown_pct": 100 * fall,

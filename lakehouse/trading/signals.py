@@ -29,7 +29,8 @@ TARGET_VOLATILITY = 0.15  # a year
 OVERSOLD, OVERBOUGHT = 30, 70  # of the RSI
 FULL_MOVE = 2.0  # average true ranges for a full vote
 LEAST_OUTCOMES = 50  # with fewer, the prior alone counts
-NEWTON_STEPS = 6
+NEWTON_STEPS = 8
+NEWTON_TOLERANCE = 1e-7  # of the logit
 # Precision of the normal prior of the intercept: it counts as much as 100 independent outcomes.
 PRIOR_PRECISION = 25.0
 # Precisions of that of the slope, with the weight of each before any outcome: scores that predict are rare.
@@ -258,8 +259,12 @@ def regression(scores: Floats, y: Floats, overlap: int, prior: float, precision:
         b = (weight * scores).sum()
         d = (weight * scores * scores).sum() + precision
         determinant = float(a * d - b * b)
-        intercept += float(d * gradient_intercept - b * gradient_slope) / determinant
-        slope += float(a * gradient_slope - b * gradient_intercept) / determinant
+        step = float(d * gradient_intercept - b * gradient_slope) / determinant
+        slope_step = float(a * gradient_slope - b * gradient_intercept) / determinant
+        intercept += step
+        slope += slope_step
+        if abs(step) + abs(slope_step) < NEWTON_TOLERANCE:
+            break
     logits = intercept + slope * scores
     likelihood = float((y * logits - np.logaddexp(0, logits)).sum()) / overlap
     penalty = PRIOR_PRECISION * (intercept - begin) ** 2 + precision * slope**2

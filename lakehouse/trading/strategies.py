@@ -6,17 +6,22 @@ A rule sees the bars up to its own and no later one: its first t values are thos
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import ceil, log, log1p
 
 import numpy as np
 import numpy.typing as npt
 import talib
 
 from lakehouse.trading.bars import Bars, Floats
-from lakehouse.trading.signals import Series, signal_at
+from lakehouse.trading.indicators import NAMES, WINDOW
+from lakehouse.trading.signals import Series, Signal, signal_at
 
 Invested = npt.NDArray[np.bool_]  # (bars,) whether the account should hold the symbol after this bar's close
 Number = int | float
 MOST_VARIANTS = 64
+ALL = "all"  # every strategy
+HOUSE = "signal"  # follows the signals that are served
+SCORES = ("buy_score", "sell_score", "buy_probability", "sell_probability", "risk_score")  # of a signal
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,38 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Strategy:
-    """A rule and its parameters. `ordered`: pairs of parameters of which the first must be smaller."""
+class RuleDecisions:
+    """What a rule decides at the close of each bar, all (bars,).
 
-    rule: Callable[[Series, Bars, Mapping[str, Number]], Invested]
+    `enters`, `leaves`: whether a position should begin or end; `indicators`: name -> values that decide it.
+    """
+
+    enters: Invested
+    leaves: Invested
+    indicators: Mapping[str, Floats]
+
+    @property
+    def invested(self) -> Invested:
+        """(bars,) whether the account should hold the symbol after each close."""
+        return between(self.enters, self.leaves)
+
+
+Rule = Callable[[Series, Bars, Mapping[str, Number]], RuleDecisions]
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A rule and its parameters. `ordered`: pairs of parameters of which the first must be smaller.
+
+    `warm_up`: parameters -> bars after which its indicators hardly depend on where the bars begin. `newest`:
+    the decision of the newest bar alone, (1,), where those of all bars take long.
+    """
+
+    rule: Rule
     parameters: Mapping[str, Parameter]
+    warm_up: Callable[[Mapping[str, Number]], int]
     ordered: tuple[tuple[str, str], ...] = ()
+    newest: Rule | None = None
 
 
 @dataclass(frozen=True)
@@ -45,9 +76,19 @@ class Variant:
     strategy: str
     parameters: Mapping[str, Number]
 
-    def invested(self, series: Series, bars: Bars) -> Invested:
-        """(bars,) whether the account should hold the symbol after each close."""
+    def decisions(self, series: Series, bars: Bars) -> RuleDecisions:
+        """What it decides at each close; prices must be adjusted for splits (`Bars.adjusted`)."""
         return STRATEGIES[self.strategy].rule(series, bars, self.parameters)
+
+    def newest_decision(self, series: Series, bars: Bars) -> RuleDecisions:
+        """What it decides at the last close; the last of each array counts."""
+        strategy = STRATEGIES[self.strategy]
+        return (strategy.newest or strategy.rule)(series, bars, self.parameters)
+
+    @property
+    def warm_up(self) -> int:
+        """Bars after which its indicators hardly depend on where the bars begin."""
+        return STRATEGIES[self.strategy].warm_up(self.parameters)
 
     @property
     def label(self) -> str:
@@ -65,42 +106,67 @@ class StrategyFault(Exception):
     text: str
 
 
-def ma_cross(series: Series, bars: Bars, parameters: Mapping[str, Number]) -> Invested:
+def ma_cross(series: Series, bars: Bars, parameters: Mapping[str, Number]) -> RuleDecisions:
     """While the fast average is above the slow one."""
-    short, long = (talib.SMA(bars.close, int(parameters[name])) for name in ("fast", "slow"))
-    return np.asarray(short > long)
+    fast, slow = (talib.SMA(bars.close, int(parameters[name])) for name in ("fast", "slow"))
+    return while_true(fast > slow, {"fast": fast, "slow": slow})
 
 
-def momentum(series: Series, bars: Bars, parameters: Mapping[str, Number]) -> Invested:
+def momentum(series: Series, bars: Bars, parameters: Mapping[str, Number]) -> RuleDecisions:
     """While the close is above that of `window` bars ago."""
-    return np.asarray(talib.MOM(bars.close, int(parameters["window"])) > 0)
+    change = talib.MOM(bars.close, int(parameters["window"]))
+    return while_true(change > 0, {"momentum": change})
 
 
-def rsi_reversion(series: Series, bars: Bars, parameters: Mapping[str, Number]) -> Invested:
+def rsi_reversion(series: Series, bars: Bars, parameters: Mapping[str, Number]) -> RuleDecisions:
     """From an RSI below `low` until one above `high`."""
     index = talib.RSI(bars.close, int(parameters["period"]))
-    return between(index < parameters["low"], index > parameters["high"])
+    return RuleDecisions(index < parameters["low"], index > parameters["high"], {"rsi": index})
 
 
-def bollinger_reversion(series: Series, bars: Bars, parameters: Mapping[str, Number]) -> Invested:
+def bollinger_reversion(series: Series, bars: Bars, parameters: Mapping[str, Number]) -> RuleDecisions:
     """From a close below the lower band until one above the middle."""
     width = float(parameters["width"])
     _, middle, lower = talib.BBANDS(bars.close, int(parameters["period"]), width, width)
-    return between(bars.close < lower, bars.close > middle)
+    return RuleDecisions(bars.close < lower, bars.close > middle, {"middle": middle, "lower": lower})
 
 
-def breakout(series: Series, bars: Bars, parameters: Mapping[str, Number]) -> Invested:
+def breakout(series: Series, bars: Bars, parameters: Mapping[str, Number]) -> RuleDecisions:
     """From a close above the highest of `enter` bars until one below the lowest of `leave` bars."""
     highest = delayed(talib.MAX(bars.high, int(parameters["enter"])))
     lowest = delayed(talib.MIN(bars.low, int(parameters["leave"])))
-    return between(bars.close > highest, bars.close < lowest)
+    return RuleDecisions(bars.close > highest, bars.close < lowest, {"highest": highest, "lowest": lowest})
 
 
-def house_signal(series: Series, bars: Bars, parameters: Mapping[str, Number]) -> Invested:
+def house_signal(series: Series, bars: Bars, parameters: Mapping[str, Number]) -> RuleDecisions:
     """From a BUY of the signals that are served until the next SELL, whatever their confidence."""
-    computed = [signal_at(bars, end, series) for end in range(1, len(bars) + 1)]
-    directions = np.array([signal.direction if signal else "HOLD" for signal in computed], dtype="U4")
-    return between(directions == "BUY", directions == "SELL")
+    return followed([signal_at(bars, end, series) for end in range(1, len(bars) + 1)])
+
+
+def newest_signal(series: Series, bars: Bars, parameters: Mapping[str, Number]) -> RuleDecisions:
+    """The same of the last bar alone."""
+    return followed([signal_at(bars, len(bars), series)])
+
+
+def followed(signals: Sequence[Signal | None]) -> RuleDecisions:
+    """RuleDecisions by signals, None where there is none yet."""
+    directions = np.array([signal.direction if signal else "HOLD" for signal in signals], dtype="U4")
+    values = [
+        {**signal.indicators, **{name: getattr(signal, name) for name in SCORES}} if signal else {}
+        for signal in signals
+    ]
+    columns = {name: np.array([row.get(name, np.nan) for row in values]) for name in (*NAMES, *SCORES)}
+    return RuleDecisions(directions == "BUY", directions == "SELL", columns)
+
+
+def while_true(holds: Invested, indicators: Mapping[str, Floats]) -> RuleDecisions:
+    """Invested exactly while the condition holds."""
+    return RuleDecisions(holds, ~holds, indicators)
+
+
+def decay(period: float) -> int:
+    """Bars after which an average that forgets 1/period a bar keeps less than 1e-12 of what came before."""
+    return ceil(log(1e-12) / log1p(-1 / period))
 
 
 def between(enters: npt.NDArray[np.bool_], leaves: npt.NDArray[np.bool_]) -> Invested:
@@ -116,9 +182,14 @@ def delayed(values: Floats) -> Floats:
 
 STRATEGIES: dict[str, Strategy] = {
     "ma_cross": Strategy(
-        ma_cross, {"fast": Parameter(2, 200, 5), "slow": Parameter(3, 400, 20)}, (("fast", "slow"),)
+        ma_cross,
+        {"fast": Parameter(2, 200, 5), "slow": Parameter(3, 400, 20)},
+        lambda values: int(values["slow"]),
+        (("fast", "slow"),),
     ),
-    "momentum": Strategy(momentum, {"window": Parameter(1, 400, 20)}),
+    "momentum": Strategy(
+        momentum, {"window": Parameter(1, 400, 20)}, lambda values: int(values["window"]) + 1
+    ),
     "rsi_reversion": Strategy(
         rsi_reversion,
         {
@@ -126,13 +197,20 @@ STRATEGIES: dict[str, Strategy] = {
             "low": Parameter(1, 99, 30, whole=False),
             "high": Parameter(1, 99, 70, whole=False),
         },
+        lambda values: decay(values["period"]),
         (("low", "high"),),
     ),
     "bollinger_reversion": Strategy(
-        bollinger_reversion, {"period": Parameter(2, 200, 20), "width": Parameter(0.5, 5, 2, whole=False)}
+        bollinger_reversion,
+        {"period": Parameter(2, 200, 20), "width": Parameter(0.5, 5, 2, whole=False)},
+        lambda values: int(values["period"]),
     ),
-    "signal": Strategy(house_signal, {}),
-    "breakout": Strategy(breakout, {"enter": Parameter(2, 400, 20), "leave": Parameter(2, 400, 10)}),
+    HOUSE: Strategy(house_signal, {}, lambda values: WINDOW, newest=newest_signal),
+    "breakout": Strategy(
+        breakout,
+        {"enter": Parameter(2, 400, 20), "leave": Parameter(2, 400, 10)},
+        lambda values: int(max(values["enter"], values["leave"])) + 1,
+    ),
 }
 
 
@@ -180,6 +258,13 @@ def _checked(name: str, parameter: Parameter, value: Number) -> Number:
     return int(value) if parameter.whole else value
 
 
-def default_variants() -> list[Variant]:
-    """Every strategy with its defaults."""
-    return [variant for name in STRATEGIES for variant in variants(name, {})]
+def chosen_variants(strategy: str, parameters: Mapping[str, Number | Sequence[Number]]) -> list[Variant]:
+    """The variants of one strategy, or of several (`ma_cross,momentum`, or ALL) with their defaults.
+
+    Raises StrategyFault as `variants`, and for parameters of several strategies.
+    """
+    names = list(STRATEGIES) if strategy == ALL else list(dict.fromkeys(strategy.split(",")))
+    if len(names) > 1 and parameters:
+        text = "several strategies are tried with their defaults: give no parameters"
+        raise StrategyFault("/parameters", "unknown_parameter", text)
+    return [variant for name in names for variant in variants(name, parameters)]

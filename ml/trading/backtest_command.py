@@ -13,28 +13,32 @@ from conf.runtime.exit_codes import ExitCode
 from lakehouse.io import personal_jobs
 from lakehouse.io.terminal import translated
 from lakehouse.trading.evaluation import TooFewBars, TooManySteps
-from lakehouse.trading.strategies import Number, StrategyFault, variants
+from lakehouse.trading.strategies import ALL, HOUSE, Number, StrategyFault, chosen_variants
 from ml.data.panel import NothingToLearn
 from ml.trading.bars import stored_symbols
-from ml.trading.own_job import ALL, result_of_test, run_backtest, trials_before
+from ml.trading.lookahead_command import run_checks
+from ml.trading.own_job import result_of_test, run_backtest, trials_before
 
 OWNER = "command"  # whose trials are counted together: those of everybody who may run commands here
 
 
 def run(options: SimpleNamespace) -> int:
-    """Exit code: 0 done, 2 wrong usage, 3 no bars."""
+    """Exit code: 0 done, 1 a strategy is biased (--lookahead, --warmup), 2 wrong usage, 3 no bars."""
+    checks = options.lookahead or options.warmup
+    options.strategy = options.strategy or (ALL if checks else HOUSE)
     try:
         parameters = dict(given_values(text) for text in options.parameters or ())
-        if options.strategy != ALL or parameters:
-            variants(options.strategy, parameters)
-        symbols = options.symbol or stored_symbols()
+        tried = chosen_variants(options.strategy, parameters)
+        symbols = [symbol.upper() for symbol in options.symbol or stored_symbols()]
+        if checks:
+            return run_checks(options, tried, symbols)
     except (ValueError, StrategyFault) as fault:
         print(translated(getattr(fault, "text", str(fault))), file=sys.stderr)
         return ExitCode.USAGE
     except NothingToLearn as nothing:
         print(translated(f"nothing to learn from: {nothing}"), file=sys.stderr)
         return ExitCode.MISSING
-    results = tested([request_of(symbol.upper(), options, parameters) for symbol in symbols])
+    results = tested([request_of(symbol, options, parameters) for symbol in symbols])
     if options.json:
         print(orjson.dumps(results, option=orjson.OPT_INDENT_2).decode())
     else:

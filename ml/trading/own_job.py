@@ -12,20 +12,21 @@ from lakehouse.io import personal_jobs
 from lakehouse.io.personal_jobs import PersonalJob
 from lakehouse.trading.evaluation import StrategyTest, TooFewBars, TooManySteps, figures, run_test
 from lakehouse.trading.signals import Series
-from lakehouse.trading.strategies import Variant, default_variants, variants
+from lakehouse.trading.strategies import chosen_variants
 from ml.data.panel import NothingToLearn
 from ml.models.parallel import end_on_sigterm
 from ml.trading.bars import bars_of
 
 log = logging.getLogger("lumbung.training")
-ALL = "all"
 
 
 def run_backtest(request: Mapping[str, Any]) -> tuple[Series, StrategyTest]:
     """The test that a request asks for. Raises NothingToLearn, TooFewBars or TooManySteps."""
     first, end = (date.fromisoformat(request[name]) if request[name] else None for name in ("from", "to"))
     stored = bars_of(request["symbol"], first, end, request.get("interval"))
-    return stored.series, run_test(stored.series, stored.bars, tried_of(request))
+    return stored.series, run_test(
+        stored.series, stored.bars, chosen_variants(request["strategy"], request["parameters"])
+    )
 
 
 def result_of_test(
@@ -33,13 +34,6 @@ def result_of_test(
 ) -> dict[str, Any]:
     """The figures of a test, and its trials for the figures of later ones."""
     return figures(series, test, request["benchmark"], tried_before) | {"trial_log": dict(test.trials)}
-
-
-def tried_of(request: Mapping[str, Any]) -> list[Variant]:
-    """The variants that a request asks for."""
-    if request["strategy"] == ALL:
-        return default_variants()
-    return variants(request["strategy"], request["parameters"])
 
 
 def trials_before(owner: str) -> dict[str, float]:

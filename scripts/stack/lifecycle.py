@@ -219,7 +219,7 @@ def _stop_everything() -> list[int]:
     except supervision.NotRunning:
         killed = supervision.kill_members()
     else:
-        supervision.stop(tuple(name for name in service_names() if name != "broker"), 9)
+        supervision.stop(tuple(name for name in supervision.processes() if name != "broker"), 9)
         if settings().kafka.embedded:
             supervision.stop(("broker",), 3)
         control.shutdown()

@@ -20,7 +20,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from conf.settings import REPO, child_environment, settings
 from scripts.stack.patience import comes_true
-from scripts.stack.services import SUPERVISOR_FILE, service_names
+from scripts.stack.services import SIMULATED_BARS, SUPERVISOR_FILE, service_names
 
 HOME_VARIABLE = "STACK_HOME"  # holds the home in the environment of every process of a stack, JVMs included
 RECENT_MINUTES = 5
@@ -62,8 +62,8 @@ def rpc() -> Any:
 
 
 def processes() -> dict[str, dict[str, Any]]:
-    """Service -> supervisor's view of it (statename, pid, start, now, …); empty when supervisord is down."""
-    names = service_names()
+    """Program -> supervisor's view of it (statename, pid, start, now, …); empty when supervisord is down."""
+    names = (*service_names(), SIMULATED_BARS)
     try:
         return {info["name"]: info for info in rpc().getAllProcessInfo() if info["name"] in names}
     except NotRunning:

@@ -28,7 +28,7 @@ def undecided_since() -> datetime:
 
 
 def checked_after(since: datetime) -> Iterator[tuple[list[Row], datetime]]:
-    """(rows of gold.signals with result, checks and timestamp; time of the newest check), by parts.
+    """(rows of gold.signals with result, checks and times; time of the newest check), by parts.
 
     A signal that was checked twice is FAILED if one of the checks was.
     """
@@ -40,7 +40,7 @@ def checked_after(since: datetime) -> Iterator[tuple[list[Row], datetime]]:
         upto = times[end].as_py() if len(times) else since
         if upto > after:
             part = (pc.field("timestamp") > after) & (pc.field("timestamp") <= upto)
-            columns = ["signal_id", "bar_time", "result", "timestamp", *CHECKS]
+            columns = ["signal_id", "bar_time", "result", "timestamp", "feed_time", *CHECKS]
             yield with_signals(verifications.to_table(columns=columns, filter=part)), upto
             after = upto
 

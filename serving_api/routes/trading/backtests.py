@@ -7,10 +7,9 @@ from fastapi import Path, Query, Request, Response
 
 from lakehouse.io.personal_jobs import PersonalJob
 from lakehouse.times import utc_text
-from lakehouse.trading.strategies import StrategyFault, variants
+from lakehouse.trading.strategies import StrategyFault, chosen_variants
 from lakehouse.translation import Language, in_language
 from serving_api.http.dependencies import CurrentUser
-from serving_api.http.messages import message
 from serving_api.http.problems import invalid, language_of
 from serving_api.http.router import Router
 from serving_api.http.shared import Shared
@@ -25,7 +24,6 @@ BacktestIdInPath = Annotated[
     str, Path(max_length=64, description="`id` of the backtest", examples=["0b1c2d3e4f506172"])
 ]
 FIGURES = ("deflated_sharpe", "pbo", "verdict", "metrics", "equity", "against_buy_and_hold")
-ALL = "all"
 
 
 def backtest_item(job: PersonalJob, language: Language) -> dict[str, Any]:
@@ -76,11 +74,8 @@ async def create_backtest(
     """
     if body.from_ is not None and body.to is not None and body.from_ >= body.to:
         raise invalid("/from", "range_order", "from is not before to")
-    if body.strategy == ALL and body.parameters:
-        raise invalid("/parameters", "unknown_parameter", message("all_strategies"))
     try:
-        if body.strategy != ALL:
-            variants(body.strategy, body.parameters)
+        chosen_variants(body.strategy, body.parameters)
     except StrategyFault as fault:
         raise invalid(fault.pointer, fault.code, fault.text) from None
     symbol = await run_sync(required_symbol, symbols, body.symbol)

@@ -19,11 +19,11 @@ Values = Number | Annotated[list[Number], Field(min_length=1, max_length=20)]
 
 
 class BacktestBody(RequestBody):
-    """A strategy with its parameters, or `all` strategies with their defaults."""
+    """A strategy with its parameters, or several with their defaults."""
 
     model_config = ConfigDict(populate_by_name=True)
     symbol: SymbolName
-    strategy: Name = Field(description="its name, or all")
+    strategy: Name = Field(description="its name; several as ma_cross,momentum; or all")
     parameters: dict[Name, Values] = Field(
         {}, max_length=10, description="a number, or a list of which each value is tried"
     )

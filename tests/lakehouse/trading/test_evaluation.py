@@ -18,7 +18,7 @@ from lakehouse.trading.evaluation import (
 )
 from lakehouse.trading.market_terms import CRYPTO
 from lakehouse.trading.signals import Series
-from lakehouse.trading.strategies import default_variants, variants
+from lakehouse.trading.strategies import chosen_variants, variants
 
 PRICES = ("open", "high", "low", "close")
 SERIES = Series("BTCUSDT", "crypto", "1d", "USDT")
@@ -112,9 +112,9 @@ def test_choice_of_a_fold_sees_nothing_of_its_window(walk: Bars):
 
 def test_few_bars_and_many_steps_are_refused(walk: Bars):
     with pytest.raises(TooFewBars):
-        run_test(SERIES, walk.part(0, 59), default_variants())
+        run_test(SERIES, walk.part(0, 59), chosen_variants("all", {}))
     with pytest.raises(TooManySteps):
-        run_test(SERIES, walk, default_variants() * 1000)
+        run_test(SERIES, walk, chosen_variants("all", {}) * 1000)
 
 
 def test_random_entries_hold_as_often_and_a_strategy_without_trades_has_none(walk: Bars):

@@ -9,8 +9,10 @@ import talib
 
 from lakehouse.trading.bars import Bars
 from lakehouse.trading.indicators import WARM_UP, WINDOW, indicators
+from lakehouse.trading.lookahead import check_lookahead
 from lakehouse.trading.market_terms import market_terms
 from lakehouse.trading.signals import HORIZON, Series, signal_at
+from lakehouse.trading.strategies import chosen_variants
 from tests.support.real_sets import ABSENT, DATA
 
 FOLDERS = {"crypto_daily": ("crypto", "USDT"), "us_daily": ("equity", "USD"), "cn_daily": ("equity", "CNY")}
@@ -75,3 +77,11 @@ def test_confidence_on_published_bars_is_calibrated() -> None:
     ]
     assert sum(errors) <= 0.05
     assert ((p - y) ** 2).mean() <= ((y.mean() - y) ** 2).mean() + 0.001
+
+
+def test_no_strategy_sees_a_later_published_bar() -> None:
+    """200 decisions of each symbol and strategy come out the same bit for bit without the later bars."""
+    for file, series in files():
+        for variant in chosen_variants("all", {}):
+            result = check_lookahead(series, published(file), variant)
+            assert (result.checked, result.names) == (200, ()), result

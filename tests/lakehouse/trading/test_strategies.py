@@ -10,7 +10,7 @@ from lakehouse.trading.strategies import (
     StrategyFault,
     Variant,
     between,
-    default_variants,
+    chosen_variants,
     variants,
 )
 
@@ -34,12 +34,12 @@ def bars() -> Bars:
     )
 
 
-@pytest.mark.parametrize("variant", default_variants(), ids=lambda variant: variant.strategy)
+@pytest.mark.parametrize("variant", chosen_variants("all", {}), ids=lambda variant: variant.strategy)
 def test_what_comes_later_changes_no_decision(bars: Bars, variant: Variant):
-    whole = variant.invested(SERIES, bars)
+    whole = variant.decisions(SERIES, bars).invested
     assert variant.strategy == "signal" or 0 < whole.mean() < 1
     for stop in (2, 3, 270, 699) if variant.strategy == "signal" else range(2, 700, 3):
-        assert np.array_equal(variant.invested(SERIES, bars.part(0, stop)), whole[:stop])
+        assert np.array_equal(variant.decisions(SERIES, bars.part(0, stop)).invested, whole[:stop])
 
 
 def test_account_is_invested_from_entering_until_leaving():
@@ -59,10 +59,19 @@ def test_lists_of_values_give_every_usable_combination():
     assert variants("momentum", {})[0].parameters == {"window": 20}
 
 
+def test_several_strategies_are_tried_with_their_defaults():
+    combined = chosen_variants("momentum,ma_cross,momentum", {})
+    assert [variant.label for variant in combined] == ["momentum(window=20)", "ma_cross(fast=5, slow=20)"]
+    assert {variant.strategy for variant in chosen_variants("all", {})} == set(STRATEGIES)
+
+
 @pytest.mark.parametrize(
     ("strategy", "parameters", "pointer", "code"),
     [
         ("astrology", {}, "/strategy", "unknown_strategy"),
+        ("momentum,astrology", {}, "/strategy", "unknown_strategy"),
+        ("momentum,ma_cross", {"window": 5}, "/parameters", "unknown_parameter"),
+        ("all", {"window": 5}, "/parameters", "unknown_parameter"),
         ("ma_cross", {"speed": 3}, "/parameters", "unknown_parameter"),
         ("ma_cross", {"fast": 2.5}, "/parameters/fast", "whole_number"),
         ("ma_cross", {"fast": 1}, "/parameters/fast", "parameter_range"),
@@ -77,7 +86,7 @@ def test_lists_of_values_give_every_usable_combination():
 )
 def test_unusable_order_names_its_place(strategy: str, parameters: dict, pointer: str, code: str):
     with pytest.raises(StrategyFault) as refusal:
-        variants(strategy, parameters)
+        chosen_variants(strategy, parameters)
     assert (refusal.value.pointer, refusal.value.code) == (pointer, code)
 
 

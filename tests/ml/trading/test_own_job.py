@@ -2,15 +2,20 @@
 
 import json
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import settings
 from lakehouse.io import personal_jobs
 from lakehouse.io.personal_jobs import PersonalJob
+from lakehouse.trading.bars import Bars
+from lakehouse.trading.signals import Series
+from lakehouse.trading.strategies import STRATEGIES, Number, RuleDecisions, Strategy, while_true
 from ml.backtest import app
 from ml.personal_jobs import PersonalJobRunner
 from ml.trading.backtest_command import OWNER
@@ -100,6 +105,29 @@ def test_backtest_of_the_command_line_counts_the_trials_of_all_symbols(
     assert exit_code(app, ["signal", "--strategy", "momentum", "--symbol", "COIN"]) == ExitCode.DONE
     table = capsys.readouterr().out
     assert table.index("DSR") < table.index("return %") and "COIN" in table
+
+
+def peeking(series: Series, bars: Bars, parameters: Mapping[str, Number]) -> RuleDecisions:
+    """Compares a close with the next one."""
+    coming = np.append(bars.close[1:], np.nan)
+    return while_true(coming > bars.close, {"coming": coming})
+
+
+def test_checks_of_the_command_line_pass_ours_and_name_a_strategy_that_peeks(
+    lake_of_bars: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    assert exit_code(app, ["signal", "--lookahead", "--warmup", "--json"]) == ExitCode.DONE
+    checked = json.loads(capsys.readouterr().out)
+    assert len(checked["lookahead"]) == len(STRATEGIES)
+    assert {(row["checked"], row["biased"]) for row in checked["lookahead"]} == {(200, 0)}
+    (rsi,) = (row for row in checked["warm_up"] if row["indicator"] == "rsi" and row["bars"] == 500)
+    assert rsi["is_stable"] and rsi["deviation_pct"]["50"] > rsi["deviation_pct"]["250"] > 1e-7
+    monkeypatch.setitem(STRATEGIES, "peeking", Strategy(peeking, {}, lambda values: 1))
+    assert exit_code(app, ["signal", "--lookahead", "--strategy", "peeking"]) == ExitCode.FAILED
+    assert "coming, decision" in capsys.readouterr().out
+    assert exit_code(app, ["signal", "--lookahead", "--symbol", "NOSUCH"]) == ExitCode.MISSING
+    assert "there are no bars of NOSUCH" in capsys.readouterr().err
+    assert personal_jobs.own_jobs("backtest", OWNER) == [], "a check is no trial"
 
 
 @pytest.mark.parametrize(
