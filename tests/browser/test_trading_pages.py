@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from lakehouse.io import personal_jobs
+from ml.trading.own_job import result_of
 from scripts.stack import web_page
 from tests.browser.accessibility import faults_of
 from tests.browser.answers import altered, api_body
@@ -31,6 +32,7 @@ REPORT = {
     "pnl_histogram": [{"low": -50.0, "high": 0.0, "trades": 1}, {"low": 0.0, "high": 50.0, "trades": 2}],
     "holding_bars": [{"low": 1, "high": 5, "trades": 3}],
     "reasons": [{"entry": RULE, "exit": "stop", "trades": 3, "wins": 2, "net_pnl": 41.5}],
+    "trades_total": 1,
     "trades": [
         {
             "opened_at": "2026-03-01T00:00:00Z",
@@ -260,15 +262,49 @@ def test_analytics_shows_signals_and_a_backtest_is_ordered_at_once(
     assert faults_of(operator, axe) == []
 
 
+def test_backtest_of_several_strategies_is_reported_at_its_address(
+    operator: Page, running: ApiProcess, axe: str
+) -> None:
+    operator.goto("/analytics?simbol=COIN&lang=en")
+    form = operator.locator("form", has=operator.get_by_role("button", name="Test on COIN"))
+    expect(form.get_by_label("Fast average, bars")).to_have_value("5; 10; 20")
+    form.get_by_label("Momentum").check()
+    expect(form).to_contain_text("Several strategies are tried with their defaults.")
+    form.get_by_label("Length of a bar").select_option("1 day")
+    form.get_by_role("button", name="Test on COIN").click()
+    expect(operator.get_by_text("Waiting for its turn")).to_be_visible()
+    with Environment(running.stack).entered():
+        job = personal_jobs.take()
+        assert job is not None and job.request["strategy"] == "ma_cross,momentum"
+        result = result_of(job)
+        personal_jobs.succeed(job.job_id, result, None)
+    report = operator.locator("section", has=operator.locator(".report"))  # without a reload
+    expect(report.get_by_role("heading").first).to_contain_text("Moving averages cross, Momentum")
+    names = report.locator("dt").all_inner_texts()
+    assert names.index("Chance of overfitting (PBO)") < names.index("Return")
+    trades = report.get_by_role("group", name="Trades of this test").locator("tbody tr")
+    expect(trades).to_have_count(len(result["report"]["trades"]))
+    expect(report.locator("li", has_text="Dividends")).to_contain_text("no dividend is paid out")
+    assert faults_of(operator, axe) == []
+    with operator.expect_download() as download:
+        report.get_by_role("button", name="Save the report as a file").click()
+    operator.set_content(download.value.path().read_text(encoding="utf-8"))
+    expect(operator.locator(".file .report")).to_contain_text("no dividend is paid out")
+    operator.goto(f"/analytics?uji={job.job_id}")
+    operator.emulate_media(media="print")
+    expect(operator.locator(".report")).to_be_visible()
+    expect(operator.locator(".grid > .card:visible")).to_have_count(1)
+
+
 def test_report_is_a_file_by_itself_with_chance_before_profit(page: Page, axe: str) -> None:
     script, style = (
         (web_page.BUILT / name).read_text(encoding="utf-8") for name in ("report.js", "report.css")
     )
     given = json.dumps([RESULT]).replace("<", "\\u003c")
     data = f'<script type="application/json" id="report">{given}</script>'
-    html = f'<!doctype html><html lang="id"><style>{style}</style><body>{data}<script>{script}</script>'
+    html = f'<!doctype html><html lang="en"><style>{style}</style><body>{data}<script>{script}</script>'
     page.route("**/report.html*", lambda route: route.fulfill(body=html, content_type="text/html"))
-    page.goto("/report.html?lang=en")
+    page.goto("/report.html")
     expect(page.get_by_role("note")).to_contain_text("SIMULATED")
     report = page.locator(".report")
     expect(report).to_contain_text("no profit is claimed </script><b>")

@@ -8,7 +8,7 @@ import "./styles/base.css";
 import "./styles/parts.css";
 import "./styles/queue.css";
 import type { TestResult } from "./data/types.ts";
-import { lang, ready, setLanguage, t } from "./i18n/index.ts";
+import { lang, setLanguage, t } from "./i18n/index.ts";
 import { strategyText } from "./pages/trading/facts.ts";
 import { Report } from "./pages/trading/Report.tsx";
 import { Simulated } from "./pages/trading/parts.tsx";
@@ -40,4 +40,6 @@ function Reports({ results }: { results: TestResult[] }) {
 
 showHiddenCharacters();
 const given = JSON.parse(document.getElementById("report")!.textContent!) as TestResult[];
-void ready.finally(() => render(<Reports results={given} />, document.body.appendChild(document.createElement("div"))));
+// In the language of the file, in which its verdicts and reasons are written.
+const language = document.documentElement.lang === "en" ? "en" : "id";
+void setLanguage(language).then(() => render(<Reports results={given} />, document.body.appendChild(document.createElement("div"))));

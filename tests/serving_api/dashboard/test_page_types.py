@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse.contracts.contract import contracts
-from lakehouse.trading.strategies import STRATEGIES, variants
+from lakehouse.trading.strategies import EXITS, STRATEGIES, variants
 from scripts.stack import web_page
 from serving_api.app import create
 
@@ -49,13 +49,14 @@ def test_every_rule_of_alerts_is_named_and_explained_on_the_page(language: str) 
 
 def test_form_of_a_backtest_offers_every_strategy_with_the_ranges_of_its_parameters() -> None:
     offered = json.loads(OFFERED.read_text(encoding="utf-8"))
+    known = {name: strategy.parameters for name, strategy in STRATEGIES.items()} | {"exits": EXITS}
     ranges = {
         name: {key: (value["low"], value["high"]) for key, value in parameters.items()}
-        for name, parameters in offered.items()
+        for name, parameters in (offered["strategies"] | {"exits": offered["exits"]}).items()
     }
     assert ranges == {
-        name: {key: (value.low, value.high) for key, value in strategy.parameters.items()}
-        for name, strategy in STRATEGIES.items()
+        name: {key: (value.low, value.high) for key, value in parameters.items()}
+        for name, parameters in known.items()
     }
-    for name, parameters in offered.items():
+    for name, parameters in offered["strategies"].items():
         assert variants(name, {key: value["tried"] for key, value in parameters.items()})

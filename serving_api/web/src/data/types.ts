@@ -73,26 +73,12 @@ export type Violation = TradeReceipt["validation"]["violations"][number];
 export type Bar = RowOf<"/api/v1/bars">;
 export type SignalOutcome = RowOf<"/api/v1/signal-outcomes">;
 /** With the figures of a run that has ended, which the document leaves open. */
-type Figures = Record<"return_pct" | "max_drawdown_pct" | "sharpe" | "sortino" | "calmar", number | null>;
+type Figures = Record<"return_pct" | "cagr_pct" | "max_drawdown_pct" | "sharpe" | "sortino" | "calmar", number | null>;
 export type Backtest = Omit<RowOf<"/api/v1/backtests">, "metrics" | "against_buy_and_hold"> & {
   metrics: (ClosedTrades & Figures & Record<"trades" | "random_entries_beaten" | "turnover" | "fees", number | null>) | null;
   against_buy_and_hold: (Pick<Figures, "return_pct" | "max_drawdown_pct" | "sharpe"> & { equity: number[] | null }) | null;
-  report: BacktestReport | null;
 };
-interface Bin {
-  low: number;
-  high: number;
-  trades: number;
-}
-export interface BacktestReport {
-  bars: { time: string; equity: number; held: number; drawdown_pct: number }[];
-  months: { month: string; return_pct: number | null; held_pct: number | null }[];
-  pnl_histogram: Bin[];
-  holding_bars: Bin[];
-  reasons: { entry: string; exit: string; trades: number; wins: number; net_pnl: number }[];
-  trades: (Record<"bars" | "quantity" | "entry_price" | "exit_price" | "fees" | "net_pnl" | "return_pct", number> & Record<"opened_at" | "closed_at" | "entry" | "exit", string>)[];
-  unknown: { name: string; reason: string }[];
-}
+export type BacktestReport = NonNullable<Backtest["report"]>;
 /** A backtest that has ended, on the page or in a file. */
 export type TestResult = Pick<Backtest, "symbol" | "strategy" | "trials" | "deflated_sharpe" | "pbo" | "profit_claim" | "verdict" | "metrics" | "against_buy_and_hold" | "report">;
 

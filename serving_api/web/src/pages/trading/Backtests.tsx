@@ -1,12 +1,14 @@
 /** Backtests of one's own strategy: ordered, followed while they run, and reported at an address of their own. */
+import { useState } from "preact/hooks";
 import { address, useFeed } from "../../data/feed.ts";
-import { mayAs } from "../../data/session.ts";
-import type { Address, Backtest, Page } from "../../data/types.ts";
+import { NO_NETWORK, problemOf } from "../../data/problem.ts";
+import { mayAs, request } from "../../data/session.ts";
+import type { Address, Backtest, Page, Problem } from "../../data/types.ts";
 import { change, duration, figure, moment, whole } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
 import { linkTo, param } from "../../router.ts";
-import { column, derivedColumn, DataTable, type Column } from "../../ui/DataTable.tsx";
-import { Panel, SignInLink } from "../../ui/Panel.tsx";
+import { column, derivedColumn, DataTable, saveFile, type Column } from "../../ui/DataTable.tsx";
+import { Panel, ProblemText, SignInLink } from "../../ui/Panel.tsx";
 import { useNow } from "../../ui/now.ts";
 import { strategyText } from "./facts.ts";
 import { LIST, OrderTest } from "./OrderTest.tsx";
@@ -48,14 +50,30 @@ function Result({ backtest }: { backtest: Backtest }) {
 function OneTest({ id }: { id: string }) {
   const feed = useFeed(address("/api/v1/backtests/{backtest_id}", { backtest_id: id }) as Address<Backtest & { meta?: undefined }>, LIST_MS);
   const title = feed.body ? t("report_of", { symbol: feed.body.symbol, strategy: strategyText(feed.body.strategy) }) : t("backtest_report");
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const save = async () => {
+    const response = await request(`${LIST}/${id}/report.html`).catch(() => null);
+    setProblem(response ? (response.ok ? null : await problemOf(response)) : NO_NETWORK);
+    if (response?.ok) saveFile(`lumbung-backtest-${id}.html`, await response.blob());
+  };
   const tools = (
-    <button class="ghost small noprint" onClick={() => print()}>
-      {t("sheet_print")}
-    </button>
+    <>
+      <button class="ghost small noprint" onClick={() => void save()}>
+        {t("report_save")}
+      </button>
+      <button class="ghost small noprint" onClick={() => print()}>
+        {t("sheet_print")}
+      </button>
+    </>
   );
   return (
-    <Panel title={title} feed={feed} class="full" needs="user" tools={feed.body && hasEnded(feed.body) && tools}>
-      {(backtest) => <Result backtest={backtest} />}
+    <Panel title={title} feed={feed} class="full" needs="user" tools={feed.body?.report && tools}>
+      {(backtest) => (
+        <>
+          {problem && <ProblemText problem={problem} />}
+          <Result backtest={backtest} />
+        </>
+      )}
     </Panel>
   );
 }

@@ -8,18 +8,20 @@ import { t, textOr } from "../../i18n/index.ts";
 import { setParams } from "../../router.ts";
 import { SelectField } from "../../ui/controls.tsx";
 import { ProblemText } from "../../ui/Panel.tsx";
-import strategies from "./strategies.json" with { type: "json" };
+import offered from "./strategies.json" with { type: "json" };
 
 export const LIST = "/api/v1/backtests";
-type Name = keyof typeof strategies;
+type Name = keyof typeof offered.strategies;
 interface Parameter {
   low: number;
   high: number;
-  /** The values that the form proposes. */
+  /** The values that the form proposes; none: it may be left out. */
   tried: number[];
 }
-const STRATEGIES: Record<Name, Record<string, Parameter>> = strategies;
-const NAMES = Object.keys(strategies) as Name[];
+const STRATEGIES: Record<Name, Record<string, Parameter>> = offered.strategies;
+const NAMES = Object.keys(STRATEGIES) as Name[];
+/** What may be given for a strategy: its own parameters, and when a position is sold whatever it decides. */
+const parametersOf = (name: Name): Record<string, Parameter> => ({ ...STRATEGIES[name], ...offered.exits });
 const INTERVALS = ["1m", "5m", "15m", "1d"] as const;
 const BENCHMARKS = ["buy_and_hold", "cash", "random"] as const;
 
@@ -48,10 +50,10 @@ function StrategyChoice({ chosen, choose }: { chosen: Name[]; choose: (names: Na
 function Parameters({ name }: { name: Name }) {
   return (
     <div class="fields row">
-      {Object.entries(STRATEGIES[name]).map(([parameter, { low, high, tried }]) => (
+      {Object.entries(parametersOf(name)).map(([parameter, { low, high, tried }]) => (
         <label key={`${name}-${parameter}`}>
           {textOr(`parameter_${parameter}`, parameter)}
-          <input name={parameter} required defaultValue={tried.map(figure).join("; ")} inputMode="decimal" aria-describedby={`${name}-${parameter}`} />
+          <input name={parameter} required={tried.length > 0} defaultValue={tried.map(figure).join("; ")} inputMode="decimal" aria-describedby={`${name}-${parameter}`} />
           <small id={`${name}-${parameter}`}>{t("parameter_range", { low: figure(low), high: figure(high) })}</small>
         </label>
       ))}
@@ -64,10 +66,11 @@ export function OrderTest({ symbol }: { symbol: string }) {
   const only = chosen.length === 1 ? chosen[0] : null;
   const { submit, problem, waits } = useForm(async (fields) => {
     const given = (name: string) => String(fields.get(name) ?? "") || null;
+    const values = Object.keys(only ? parametersOf(only) : {}).map((name): [string, number[]] => [name, numbersOf(given(name) ?? "")]);
     const { body, problem } = await post(LIST, {
       symbol,
       strategy: chosen.length === NAMES.length ? "all" : chosen.join(","),
-      parameters: only ? Object.fromEntries(Object.keys(STRATEGIES[only]).map((name) => [name, numbersOf(given(name) ?? "")])) : {},
+      parameters: Object.fromEntries(values.filter(([name, numbers]) => numbers.length > 0 || !(name in offered.exits))),
       from: given("from"),
       to: given("to"),
       interval: given("interval"),

@@ -30,6 +30,7 @@ function gains({ metrics, against_buy_and_hold: held }: TestResult): Fact[] {
   return [
     [t("return"), change(metrics.return_pct)],
     [t("return_held"), change(held?.return_pct)],
+    [t("unknown_cagr_pct"), change(metrics.cagr_pct)],
     [t("drawdown"), percent(metrics.max_drawdown_pct)],
     [t("drawdown_held"), percent(held?.max_drawdown_pct)],
     [t("sharpe"), figure(metrics.sharpe)],
@@ -132,20 +133,16 @@ const trades = (time: (iso: string | null) => string): Column<Trade>[] => [
   column("exit", "exit", reasonText),
 ];
 
-function Ledger({ result, report, save }: { result: TestResult; report: BacktestReport; save?: () => void }) {
+function Ledger({ symbol, report }: { symbol: string; report: BacktestReport }) {
   const columns = trades(barTime(report.bars.map(({ time }) => time)));
+  const { length } = report.trades;
   return (
     <>
       <header class="bar">
         <h3>{t("ledger_of_test")}</h3>
-        {save ? (
-          <button class="ghost small noprint" onClick={save}>
-            {t("csv")}
-          </button>
-        ) : (
-          <SaveCsv file={`backtest-${result.symbol}`} columns={columns} rows={report.trades} />
-        )}
+        <SaveCsv file={`backtest-${symbol}`} columns={columns} rows={report.trades} />
       </header>
+      {length < report.trades_total && <p class="note">{t("trades_newest", { shown: whole(length), total: whole(report.trades_total) })}</p>}
       <DataTable label={t("ledger_of_test")} columns={columns} rows={report.trades} keyOf={(row) => `${row.opened_at} ${row.closed_at}`} />
     </>
   );
@@ -158,7 +155,7 @@ function Unknown({ unknown }: { unknown: BacktestReport["unknown"] }) {
       <ul class="note">
         {unknown.map(({ name, reason }) => (
           <li key={name}>
-            <b>{textOr(`unknown_${name}`, name)}</b>: {reason}
+            <b>{textOr(`unknown_${name}`, textOr(name, name))}</b>: {reason}
           </li>
         ))}
       </ul>
@@ -166,12 +163,7 @@ function Unknown({ unknown }: { unknown: BacktestReport["unknown"] }) {
   );
 }
 
-interface ReportProps {
-  result: TestResult;
-  /** Saves all trades as a file; without, those that are shown. */
-  save?: () => void;
-}
-export function Report({ result, save }: ReportProps) {
+export function Report({ result }: { result: TestResult }) {
   const { report } = result;
   return (
     <div class="report wide">
@@ -192,7 +184,7 @@ export function Report({ result, save }: ReportProps) {
               <DataTable label={t("by_reason")} columns={REASONS} rows={report.reasons} keyOf={(row) => `${row.entry} ${row.exit}`} />
             </>
           )}
-          {report.trades.length > 0 && <Ledger result={result} report={report} save={save} />}
+          {report.trades.length > 0 && <Ledger symbol={result.symbol} report={report} />}
           <Unknown unknown={report.unknown} />
         </>
       )}
