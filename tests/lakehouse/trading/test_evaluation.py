@@ -56,7 +56,7 @@ def test_account_buys_and_sells_at_the_next_open_with_costs(walk: Bars):
     quantity = result.traded / float(bought + sold)
     assert float(quantity * float(bought * Decimal("1.001"))) == pytest.approx(10_000, abs=0.5)
     assert result.turnover * 600 * result.equity.mean() == pytest.approx(result.traded / 2)
-    assert result.account.cash == 10_000 + closed.net and not result.account.positions
+    assert result.account.cash == 10_000 + net and not result.account.positions
     assert (result.equity[:11] == 10_000).all() and (result.equity[22:] == float(result.account.cash)).all()
 
 
