@@ -50,6 +50,7 @@ LOOKAHEAD_HELP = "repeat decisions on the bars cut at each of them; ends with 1 
 WARMUP_HELP = "how far indicators depend on where the bars begin; ends with 1 when one does where it is used"
 SET_HELP = "a parameter of the strategy and the values to try, such as fast=5,10"
 INTERVAL_HELP = "length of a bar; daily bars where there are any otherwise"
+REPORT_HELP = "write the reports of all symbols into one HTML file that needs nothing else"
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -87,6 +88,7 @@ def main(
     to: Annotated[datetime | None, OfSignal(formats=DAY, help="day after the last, YYYY-MM-DD")] = None,
     lookahead: Annotated[bool, OfSignal("--lookahead", help=LOOKAHEAD_HELP)] = False,
     warmup: Annotated[bool, OfSignal("--warmup", help=WARMUP_HELP)] = False,
+    report: Annotated[Path | None, OfSignal(metavar="FILE", help=REPORT_HELP)] = None,
 ) -> None:
     raise typer.Exit(backtest(SimpleNamespace(**locals())))
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from itertools import pairwise
 from math import sqrt
 from typing import Any
@@ -10,90 +9,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lakehouse.trading.backtest_report import falls, report_of, thinned
 from lakehouse.trading.bars import Bars, Floats
 from lakehouse.trading.market_terms import MarketTerms, market_terms
-from lakehouse.trading.paper_engine import PaperAccount, PaperOrder
 from lakehouse.trading.performance import performance
-from lakehouse.trading.series_bars import StoredSeries, exact, paper_bar, time_of
 from lakehouse.trading.signals import HORIZON, Series
 from lakehouse.trading.significance import deflated_sharpe, overfitting_probability, sharpe
+from lakehouse.trading.simulation import SimulatedAccount, simulate
 from lakehouse.trading.strategies import Invested, Variant
-from lakehouse.trading.strategy import share_quantity
 
 FOLDS = 5
 LEAST_BARS = 60
 MOST_STEPS = 3_000_000  # bars × variants: about two minutes
-MOST_POINTS = 500  # of the curve that is kept
 LEAST_DEFLATED_SHARPE = 0.95
 MOST_OVERFITTING = 0.2
 DRAWS = 1_000  # random entries
-WHOLE = Decimal(100)  # percent of equity that an invested account holds
-START = Decimal(10_000)  # in the currency of the symbol
-LEAST_LOTS = 20  # that the account can buy at first; of many shares a board lot costs more than START
-
-
-@dataclass(frozen=True)
-class SimulatedAccount:
-    """The account after the last bar, and its equity after each: (bars,). `traded`: value of all fills."""
-
-    account: PaperAccount
-    equity: Floats
-    traded: float
-
-    @property
-    def returns(self) -> Floats:
-        """(bars,) change of the equity, relative; 0 for the first bar."""
-        previous = np.concatenate([self.equity[:1], self.equity[:-1]])
-        return np.asarray(self.equity / previous - 1)
-
-    @property
-    def turnover(self) -> float:
-        """How often the account is turned over in a bar: half of what was traded ÷ mean equity and bars."""
-        return self.traded / 2 / float(self.equity.sum())
-
-
-def simulate(
-    series: Series, bars: Bars, invested: Invested, start: Decimal | None = None
-) -> SimulatedAccount:
-    """Follow `invested`: what is decided at a close fills at the next open, with costs.
-
-    `start`: what the account begins with, else START or LEAST_LOTS lots at the first close. A bar without a
-    position and without an order changes nothing, so the engine is not called.
-    """
-    terms = market_terms(series.asset_class, series.currency)
-    account = PaperAccount(start or max(START, LEAST_LOTS * terms.lot * exact(float(bars.close[0]))))
-    stored = StoredSeries(series, bars, bars.time, "")
-    equity = np.empty(len(bars))
-    current = float(account.equity)
-    traded = 0.0
-    for number, wanted in enumerate(invested.tolist()):
-        if account.waiting or account.positions:
-            fills = account.take(paper_bar(stored, number))
-            traded += sum(float(fill.quantity * fill.price) for fill in fills)
-            current = float(account.equity)
-        equity[number] = current
-        if wanted != bool(account.positions) and not account.waiting:
-            order = _order(series, bars, number, account, terms)
-            if order.quantity > 0:
-                account.accept(order)
-    return SimulatedAccount(account, equity, traded)
-
-
-def _order(series: Series, bars: Bars, number: int, account: PaperAccount, terms: MarketTerms) -> PaperOrder:
-    """Buy with the whole equity, or sell all that is held."""
-    held = account.positions.get(series.symbol)
-    mark = exact(float(bars.close[number]))
-    begin = time_of(int(bars.time[number]))
-    return PaperOrder(
-        trade_id=f"{series.symbol}-{number}",
-        symbol=series.symbol,
-        interval=series.interval,
-        side="SELL" if held else "BUY",
-        quantity=held.quantity if held else share_quantity(account.equity, WHOLE, mark, terms),
-        bar_time=begin,
-        decided_at=begin,
-        terms=terms,
-    )
 
 
 def held_runs(invested: Invested) -> Iterator[tuple[bool, int]]:
@@ -162,19 +92,22 @@ def run_test(series: Series, bars: Bars, tried: Sequence[Variant]) -> StrategyTe
         raise TooManySteps(f"{len(bars)} bars × {len(tried)} variants: choose fewer variants or a part")
     shown = bars.adjusted()  # rules compare prices over time; the account trades the shares of the day
     paths = [variant.decisions(series, shown).invested for variant in tried]
-    returns = np.stack([simulate(series, bars, path).returns for path in paths], axis=1)
+    every = zip(tried, paths, strict=True)
+    returns = np.stack(
+        [simulate(series, bars, path, [variant] * len(bars)).returns for variant, path in every], axis=1
+    )
     best = [best_before(returns, window) for window in windows]
     first = windows[0].test_start
     parts = [paths[n][w.test_start : w.test_end] for n, w in zip(best, windows, strict=True)]
-    invested = np.concatenate(parts)
+    chosen = [tried[n] for n, w in zip(best, windows, strict=True) for _ in range(w.test_end - w.test_start)]
     end = windows[-1].test_end
     name = series.symbol if series.interval == "1d" else f"{series.symbol} {series.interval}"
     traded = bars.part(first, end)
-    account = simulate(series, traded, invested)
+    account = simulate(series, traded, np.concatenate(parts), chosen)
     return StrategyTest(
         trials={f"{name} {each.label}": sharpe(returns[:, n]) for n, each in enumerate(tried)},
         chosen=tuple(tried[n].label for n in best),
-        invested=invested,
+        invested=account.invested,
         tested=shown.part(first, end),
         account=account,
         held=simulate(series, traded, np.ones(len(traded), dtype=bool)),
@@ -204,25 +137,26 @@ def figures(
     terms = market_terms(series.asset_class, series.currency)
     refusal = no_profit(deflated, test.pbo, own, held)
     closed = performance(test.account.account.closed_trades)
+    metrics = {
+        **own,
+        "benchmark": benchmark,
+        "benchmark_return_pct": others[benchmark],
+        "random_entries_beaten": random_share(test.tested, test.invested, terms),
+        "invested_share": float(test.invested.mean()),
+        "fees": float(test.account.account.fees),
+        "turnover": test.account.turnover * series.bars_a_year,
+        "trades": closed.pop("total_trades"),
+        **closed,
+        "bars": len(test.tested),
+        "chosen": list(test.chosen),
+    }
+    chances = {"deflated_sharpe": deflated, "pbo": test.pbo}
     return {
         "trials": len(ratios),
-        "deflated_sharpe": deflated,
-        "pbo": test.pbo,
+        **chances,
         "profit_claim": refusal is None,
         "verdict": refusal or "these past bars show skill; that is no promise for the future",
-        "metrics": {
-            **own,
-            "benchmark": benchmark,
-            "benchmark_return_pct": others[benchmark],
-            "random_entries_beaten": random_share(test.tested, test.invested, terms),
-            "invested_share": float(test.invested.mean()),
-            "fees": float(test.account.account.fees),
-            "turnover": test.account.turnover * series.bars_a_year,
-            "trades": closed.pop("total_trades"),
-            **closed,
-            "bars": len(test.tested),
-            "chosen": list(test.chosen),
-        },
+        "metrics": metrics,
         "equity": thinned(test.account.equity),
         "against_buy_and_hold": {
             "return_pct": held["return_pct"],
@@ -231,6 +165,7 @@ def figures(
             "difference_pct": own["return_pct"] - held["return_pct"],
             "equity": thinned(test.held.equity),
         },
+        "report": report_of(test.tested.time, test.account, test.held, {**chances, **metrics}),
     }
 
 
@@ -244,14 +179,14 @@ def growth(series: Series, simulation: SimulatedAccount) -> dict[str, Any]:
     years = len(returns) / series.bars_a_year
     total = float(simulation.equity[-1] / simulation.equity[0])
     below = float(np.sqrt((np.minimum(returns, 0) ** 2).mean()))
-    fall = drawdown(simulation.equity)
+    fall = float(falls(simulation.equity).max())
     yearly = total ** (1 / years) - 1 if total > 0 and years >= 0.25 else None
     annual = sqrt(series.bars_a_year)
     return {
         "return_pct": 100 * (total - 1),
         "cagr_pct": None if yearly is None else 100 * yearly,
         "volatility_pct": 100 * annual * float(returns.std(ddof=1)),
-        "sharpe": annual * sharpe(returns),
+        "sharpe": annual * sharpe(returns) if np.ptp(returns) > 0 else None,
         "sortino": annual * float(returns.mean()) / below if below > 0 else None,
         "max_drawdown_pct": 100 * fall,
         "calmar": yearly / fall if yearly is not None and fall > 0 else None,
@@ -278,12 +213,6 @@ def no_profit(
     if own["return_pct"] <= max(0.0, held["return_pct"]):
         return "no profit is claimed: holding brought as much"
     return None
-
-
-def thinned(equity: Floats) -> list[float]:
-    """At most MOST_POINTS points of a curve, its first and last among them, to the cent."""
-    chosen = np.unique(np.linspace(0, len(equity) - 1, min(len(equity), MOST_POINTS)).round().astype(int))
-    return [round(float(value), 2) for value in equity[chosen]]
 
 
 def random_share(bars: Bars, invested: Invested, terms: MarketTerms, seed: int = 0) -> float | None:
@@ -325,8 +254,3 @@ def random_paths(runs: list[tuple[bool, int]], bars: int, seed: int) -> npt.NDAr
             path[position : position + length] = True
             position += int(length)
     return paths
-
-
-def drawdown(equity: Floats) -> float:
-    """The largest fall from a former high, 0 to 1."""
-    return float((1 - equity / np.maximum.accumulate(equity)).max()) if len(equity) else 0.0

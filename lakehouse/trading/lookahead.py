@@ -115,9 +115,9 @@ def check_warm_up(stored: Sequence[tuple[Series, Bars]], variants: Sequence[Vari
                 parts = [compute(series, adjusted.part(end - length, end)) for end in ends]
                 for name, column in whole.items():
                     known = largest.setdefault(name, dict.fromkeys(lengths))
-                    found = deviations(column, ends, [part[name][-1] for part in parts])
+                    measured = deviations(column, ends, [part[name][-1] for part in parts])
                     known[length] = max(
-                        (each for each in (known[length], *found) if each is not None), default=None
+                        (each for each in (known[length], *measured) if each is not None), default=None
                     )
         results += [WarmUpResult(strategy, name, used, by_length) for name, by_length in largest.items()]
     return results

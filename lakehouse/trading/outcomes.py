@@ -29,9 +29,10 @@ class HouseOrder:
 
 
 def age_of(signal: Mapping[str, Any], at: datetime) -> float:
-    """Intervals of its bars from the close of a signal's bar to a time."""
+    """Intervals of its bars from the close of a signal's bar to a time, by the clock of its feed."""
     step = INTERVALS[signal["interval"]]
-    return float((at - signal["bar_time"]) / step - 1)
+    elapsed = signal["feed_time"] - signal["bar_time"] + (at - signal["timestamp"])
+    return float(elapsed / step - 1)
 
 
 def is_history(signal: Mapping[str, Any]) -> bool:
@@ -42,7 +43,7 @@ def is_history(signal: Mapping[str, Any]) -> bool:
 def outcome_row(signal: Mapping[str, Any], order: HouseOrder | None) -> Row | None:
     """The row of gold.signal_outcomes; None while the house has not decided.
 
-    `signal`: a row of gold.signals with the checks, result and timestamp of its verification.
+    `signal`: a row of gold.signals with the checks, result and times of its verification.
     """
     fate = fate_of(signal, order)
     return None if fate is None else {name: signal[name] for name in COPIED} | fate

@@ -23,6 +23,7 @@ COLUMNS = (
     *("previous_close", "no_trade", "final", "event_time", "source"),
 )
 PRICES = ("open", "high", "low", "close", "volume")
+SIMULATED = "sim"  # feed of the simulator, whose clock is its newest bar
 LEAST_SPLIT = 1.2  # a published previous close that differs by less is no split but a dividend
 LARGEST_SPLIT = 10_000.0  # shares after for one before; a larger ratio, either way, is a fault of the feed
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -58,8 +58,13 @@ def signal_row(stored: StoredSeries, at: int, signal: Signal, obv: float) -> Row
     return row | {"hash": signal_hash(row)}
 
 
-def verification_row(row: Mapping[str, Any], checks: Checks, at: datetime) -> Row:
-    """The outcome of the checks of a signal as a row of gold.verifications."""
+def verification_row(
+    row: Mapping[str, Any], checks: Checks, at: datetime, feed_time: datetime | None = None
+) -> Row:
+    """The outcome of the checks of a signal as a row of gold.verifications.
+
+    `feed_time`: the time by the clock of the feed; None: it is that of everybody.
+    """
     named = {name: row[name] for name in ("signal_id", "symbol", "interval", "bar_time")}
     return {
         "verification_id": f"v-{row['signal_id']}",
@@ -68,6 +73,7 @@ def verification_row(row: Mapping[str, Any], checks: Checks, at: datetime) -> Ro
         "hash": signal_hash(row),
         **vars(checks),
         "timestamp": at,
+        "feed_time": feed_time or at,
     }
 
 

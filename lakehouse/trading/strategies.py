@@ -5,6 +5,7 @@ A rule sees the bars up to its own and no later one: its first t values are thos
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import product
 from math import ceil, log, log1p
 
@@ -14,6 +15,7 @@ import talib
 
 from lakehouse.trading.bars import Bars, Floats
 from lakehouse.trading.indicators import NAMES, WINDOW
+from lakehouse.trading.paper_engine import ExitLevels
 from lakehouse.trading.signals import Series, Signal, signal_at
 
 Invested = npt.NDArray[np.bool_]  # (bars,) whether the account should hold the symbol after this bar's close
@@ -32,6 +34,13 @@ class Parameter:
     high: Number
     default: Number
     whole: bool = True
+
+
+# Of every strategy: percent below and above the close of the decision at which a position is sold; 0: none.
+EXITS = {
+    "stop_pct": Parameter(0, 50, 0, whole=False),
+    "take_profit_pct": Parameter(0, 500, 0, whole=False),
+}
 
 
 @dataclass(frozen=True)
@@ -85,6 +94,14 @@ class Variant:
         strategy = STRATEGIES[self.strategy]
         return (strategy.newest or strategy.rule)(series, bars, self.parameters)
 
+    def exit_levels(self, mark: Decimal) -> ExitLevels | None:
+        """Stop and take-profit of a purchase that is decided at this close; None without either."""
+        shares = {name: Decimal(repr(float(self.parameters.get(name, 0)))) / 100 for name in EXITS}
+        if not any(shares.values()):
+            return None
+        stop, profit = shares["stop_pct"], shares["take_profit_pct"]
+        return ExitLevels(mark * (1 - stop) if stop else None, mark * (1 + profit) if profit else None)
+
     @property
     def warm_up(self) -> int:
         """Bars after which its indicators hardly depend on where the bars begin."""
@@ -108,8 +125,8 @@ class StrategyFault(Exception):
 
 def ma_cross(series: Series, bars: Bars, parameters: Mapping[str, Number]) -> RuleDecisions:
     """While the fast average is above the slow one."""
-    fast, slow = (talib.SMA(bars.close, int(parameters[name])) for name in ("fast", "slow"))
-    return while_true(fast > slow, {"fast": fast, "slow": slow})
+    short, long = (talib.SMA(bars.close, int(parameters[name])) for name in ("fast", "slow"))
+    return while_true(short > long, {"fast": short, "slow": long})
 
 
 def momentum(series: Series, bars: Bars, parameters: Mapping[str, Number]) -> RuleDecisions:
@@ -222,7 +239,7 @@ def variants(strategy: str, parameters: Mapping[str, Number | Sequence[Number]])
     """
     if strategy not in STRATEGIES:
         raise StrategyFault("/strategy", "unknown_strategy", f"there is no strategy '{strategy[:60]}'")
-    known = STRATEGIES[strategy].parameters
+    known = {**STRATEGIES[strategy].parameters, **EXITS}
     for name in parameters:
         if name not in known:
             text = f"{strategy} has no parameter '{name[:60]}'; it has {', '.join(known)}"
@@ -237,7 +254,10 @@ def variants(strategy: str, parameters: Mapping[str, Number | Sequence[Number]])
     if len(usable) > MOST_VARIANTS:
         text = f"{len(usable)} combinations, more than {MOST_VARIANTS}"
         raise StrategyFault("/parameters", "too_many_variants", text)
-    return [Variant(strategy, chosen) for chosen in usable]
+    return [
+        Variant(strategy, {name: value for name, value in chosen.items() if name not in EXITS or value})
+        for chosen in usable
+    ]
 
 
 def _values(name: str, parameter: Parameter, given: Number | Sequence[Number] | None) -> list[Number]:

@@ -10,7 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from conf.runtime.exit_codes import ExitCode
+from conf.settings import settings
 from lakehouse.io import personal_jobs
+from lakehouse.io.backtest_page import PageNotBuilt, backtest_page
 from lakehouse.io.terminal import translated
 from lakehouse.trading.evaluation import TooFewBars, TooManySteps
 from lakehouse.trading.strategies import ALL, HOUSE, Number, StrategyFault, chosen_variants
@@ -25,6 +27,7 @@ OWNER = "command"  # whose trials are counted together: those of everybody who m
 def run(options: SimpleNamespace) -> int:
     """Exit code: 0 done, 1 a strategy is biased (--lookahead, --warmup), 2 wrong usage, 3 no bars."""
     checks = options.lookahead or options.warmup
+    language = settings().language
     options.strategy = options.strategy or (ALL if checks else HOUSE)
     try:
         parameters = dict(given_values(text) for text in options.parameters or ())
@@ -32,18 +35,38 @@ def run(options: SimpleNamespace) -> int:
         symbols = [symbol.upper() for symbol in options.symbol or stored_symbols()]
         if checks:
             return run_checks(options, tried, symbols)
+        file = options.report and settings().called_from / options.report
+        if file:  # whether it can be written is known before a test of minutes
+            if not file.parent.is_dir():
+                raise ValueError(f"{file.parent} is no folder")
+            backtest_page([], language)
     except (ValueError, StrategyFault) as fault:
         print(translated(getattr(fault, "text", str(fault))), file=sys.stderr)
         return ExitCode.USAGE
     except NothingToLearn as nothing:
         print(translated(f"nothing to learn from: {nothing}"), file=sys.stderr)
         return ExitCode.MISSING
-    results = tested([request_of(symbol, options, parameters) for symbol in symbols])
+    except PageNotBuilt as missing:
+        print(translated(str(missing)), file=sys.stderr)
+        return ExitCode.MISSING
+    requests = [request_of(symbol, options, parameters) for symbol in symbols]
+    results = tested(requests)
+    if file:
+        file.write_text(backtest_page(reports_of(requests, results), language), encoding="utf-8")
+        print(translated(f"report: {file}"), file=sys.stderr)
     if options.json:
         print(orjson.dumps(results, option=orjson.OPT_INDENT_2).decode())
     else:
         Console(width=None if sys.stdout.isatty() else 150, highlight=False).print(table_of(results))
     return ExitCode.DONE
+
+
+def reports_of(
+    requests: Sequence[dict[str, Any]], results: dict[str, dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The requests with their figures, of the symbols that could be tested."""
+    every = [{**request, **results[request["symbol"]]} for request in requests]
+    return [each for each in every if "report" in each]
 
 
 def given_values(text: str) -> tuple[str, list[Number]]:

@@ -37,7 +37,7 @@ def next_checked(since: datetime) -> tuple[list[Row], datetime, bool]:
     if not len(times):
         return [], since, True
     upto: datetime = times[min(MOST, len(times)) - 1].as_py()
-    columns = ["signal_id", "bar_time", "result", "timestamp", *CHECKS]
+    columns = ["signal_id", "bar_time", "result", "timestamp", "feed_time", *CHECKS]
     checked = verifications.to_table(columns=columns, filter=is_new & (pc.field("timestamp") <= upto))
     return with_signals(checked), upto, upto == times[-1].as_py()
 

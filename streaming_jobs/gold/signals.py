@@ -19,10 +19,11 @@ from lakehouse.io.delta import (
 )
 from lakehouse.io.moods import Moods
 from lakehouse.io.query import run_sql
+from lakehouse.trading.bars import INTERVALS
 from lakehouse.trading.indicators import WARM_UP
 from lakehouse.trading.moods import Counts, with_moods
 from lakehouse.trading.oracle import verify
-from lakehouse.trading.series_bars import StoredSeries, SymbolInterval, series_of, time_of
+from lakehouse.trading.series_bars import SIMULATED, StoredSeries, SymbolInterval, series_of, time_of
 from lakehouse.trading.signal_rows import Row, live_row, signal_rows, verification_row
 from lakehouse.trading.signals import signal_at
 from streaming_jobs.gold.driver import Change, GoldJob, News, newest_finished
@@ -222,7 +223,9 @@ def verified(row: Row, stored: StoredSeries, is_repeated: bool, now: datetime) -
     # A history of fewer bars than the warm-up gives no signal, so none can be verified by it.
     computed = signal_at(stored.bars, end, stored.series) if end >= WARM_UP else None
     checks = verify(row, stored.bars.part(max(0, end - 10), end), computed, is_repeated)
-    return verification_row(row, checks, now)
+    # Simulated bars of the past may come one by one: then they are followed like those of the day.
+    newest = time_of(int(times[-1])) + INTERVALS[stored.series.interval]
+    return verification_row(row, checks, now, newest if stored.feed == SIMULATED else now)
 
 
 JOB = Signals

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from lakehouse.trading.bars import INTERVALS
-from lakehouse.trading.series_bars import EPOCH, MICROSECOND
+from lakehouse.trading.series_bars import EPOCH, MICROSECOND, SIMULATED
 from lakehouse.trading.sessions import missing_bars
 from serving_api.http.problems import Problem
 from serving_api.reads.responses import to_json_value
@@ -16,7 +16,6 @@ from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.reads.supported import meant_symbol
 
 TABLE = "gold.bars_live"
-SIMULATED = "sim"
 REPLAYED = ("file", SIMULATED)  # feeds whose clock is their newest bar
 STALE_INTERVALS = 3
 DAILY = "1d"

@@ -25,7 +25,9 @@ class BacktestBody(RequestBody):
     symbol: SymbolName
     strategy: Name = Field(description="its name; several as ma_cross,momentum; or all")
     parameters: dict[Name, Values] = Field(
-        {}, max_length=10, description="a number, or a list of which each value is tried"
+        {},
+        max_length=10,
+        description="a number, or a list of which each value is tried; stop_pct, take_profit_pct",
     )
     from_: OptionalDate = Field(None, alias="from", description="first day of the bars; default: the oldest")
     to: OptionalDate = Field(None, description="day after the last; default: the newest")
@@ -33,6 +35,77 @@ class BacktestBody(RequestBody):
         None, description="length of a bar; default: daily bars where there are any, else the shortest"
     )
     benchmark: Benchmark = Field("buy_and_hold", description="what metrics.benchmark_return_pct is of")
+
+
+class ReportBar(BaseModel):
+    """The account after a bar."""
+
+    time: datetime = Field(description="begin of the bar")
+    equity: float
+    held: float = Field(description="equity of the account that bought at once and never sold")
+    drawdown_pct: float = Field(ge=0, description="percent below the former high, of all bars")
+
+
+class ReportMonth(BaseModel):
+    """What a month (UTC) brought, in percent."""
+
+    month: str = Field(description="YYYY-MM")
+    return_pct: float
+    held_pct: float = Field(description="that of holding")
+
+
+class ReportBin(BaseModel):
+    """Closed trades within [low, high)."""
+
+    low: float
+    high: float
+    trades: int
+
+
+class ReportReason(BaseModel):
+    """Trades by what began and ended them: a strategy, stop, take_profit, or end: still open."""
+
+    entry: str
+    exit: str
+    trades: int
+    wins: int
+    net_pnl: float
+
+
+class BacktestTrade(BaseModel):
+    """A position from nothing to nothing, or with `exit` end still open and valued at the last close."""
+
+    opened_at: datetime = Field(description="begin of the bar")
+    closed_at: datetime = Field(description="begin of the bar")
+    bars: int = Field(ge=0, description="bars held")
+    quantity: float
+    entry_price: float = Field(description="mean, in shares of the end")
+    exit_price: float
+    fees: float
+    net_pnl: float = Field(description="after fees")
+    return_pct: float
+    entry: str = Field(description="strategy that bought")
+    exit: str = Field(description="strategy that sold, stop, take_profit, or end: still open")
+
+
+class UnknownFigure(BaseModel):
+    """What the test cannot know, or a figure that is null."""
+
+    name: str
+    reason: str
+
+
+class BacktestReport(BaseModel):
+    """The account by bar and month, and its trades."""
+
+    bars: list[ReportBar] = Field(description="at most 500, the deepest fall among them")
+    months: list[ReportMonth]
+    pnl_histogram: list[ReportBin] = Field(description="by net_pnl")
+    holding_bars: list[ReportBin] = Field(description="by bars held")
+    reasons: list[ReportReason]
+    trades: list[BacktestTrade] = Field(description="the newest first, at most 1,000")
+    trades_total: int
+    unknown: list[UnknownFigure]
 
 
 class BacktestItem(BaseModel):
@@ -60,6 +133,7 @@ class BacktestItem(BaseModel):
         description="of these bars, at most 500 points; null in lists and before the end"
     )
     against_buy_and_hold: dict[str, Any] | None
+    report: BacktestReport | None = Field(description="null in lists and before the end")
     run_id: str | None = Field(description="run id in MLflow")
     detail: str | None = Field(description="why it failed")
     created_at: datetime

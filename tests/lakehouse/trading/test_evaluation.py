@@ -9,15 +9,13 @@ from lakehouse.trading.bars import Bars
 from lakehouse.trading.evaluation import (
     TooFewBars,
     TooManySteps,
-    drawdown,
     figures,
     random_share,
     run_test,
-    simulate,
-    thinned,
 )
 from lakehouse.trading.market_terms import CRYPTO
 from lakehouse.trading.signals import Series
+from lakehouse.trading.simulation import simulate
 from lakehouse.trading.strategies import chosen_variants, variants
 
 PRICES = ("open", "high", "low", "close")
@@ -50,13 +48,15 @@ def test_account_buys_and_sells_at_the_next_open_with_costs(walk: Bars):
     result = simulate(SERIES, walk, invested)
     bought = Decimal(repr(float(walk.open[11]))) * Decimal("1.0005")
     sold = Decimal(repr(float(walk.open[21]))) * Decimal("0.9995")
-    (closed,) = result.account.closed_trades
+    (trade,) = result.trades
+    net = trade.net
+    assert (trade.opened, trade.closed) == (11, 21)
     share = float(sold * Decimal("0.999") / (bought * Decimal("1.001")) - 1)
-    assert float(closed.net) == pytest.approx(10_000 * share, rel=2e-3, abs=0.5)
+    assert float(net) == pytest.approx(10_000 * share, rel=2e-3, abs=0.5)
     quantity = result.traded / float(bought + sold)
     assert float(quantity * float(bought * Decimal("1.001"))) == pytest.approx(10_000, abs=0.5)
     assert result.turnover * 600 * result.equity.mean() == pytest.approx(result.traded / 2)
-    assert result.account.cash == 10_000 + closed.net and not result.account.positions
+    assert result.account.cash == 10_000 + net and not result.account.positions
     assert (result.equity[:11] == 10_000).all() and (result.equity[22:] == float(result.account.cash)).all()
 
 
@@ -124,9 +124,3 @@ def test_random_entries_hold_as_often_and_a_strategy_without_trades_has_none(wal
         for seed in range(5)
     ]
     assert min(luck) >= 0 and max(luck) <= 1 and 0.1 < np.mean(luck) < 0.9
-
-
-def test_curve_keeps_its_ends_and_drawdown_its_depth():
-    equity = np.linspace(100, 200, 5000)
-    assert thinned(equity)[0] == 100 and thinned(equity)[-1] == 200 and len(thinned(equity)) == 500
-    assert drawdown(np.array([100.0, 150.0, 75.0, 160.0])) == 0.5

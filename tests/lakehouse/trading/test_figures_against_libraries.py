@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy.stats import kurtosis, skew
 
-from lakehouse.trading.evaluation import SimulatedAccount, folds, growth
+from lakehouse.trading.evaluation import folds, growth
 from lakehouse.trading.paper_engine import PaperAccount
 from lakehouse.trading.signals import Series
 from lakehouse.trading.significance import (
@@ -18,6 +18,7 @@ from lakehouse.trading.significance import (
     overfitting_probability,
     sharpe,
 )
+from lakehouse.trading.simulation import SimulatedAccount
 
 # Walk with a drift (seed, bars, drift a bar, bars a year) -> Sharpe, Sortino, CAGR, drawdown, Calmar,
 # volatility, total return of quantstats 0.0.86 with pandas 3.1.1 and numpy 2.4.6. Its outputs are kept here:
@@ -61,7 +62,8 @@ def walk(seed: int, bars: int, drift: float) -> np.ndarray:
 def test_return_and_risk_equal_those_of_quantstats(given: tuple[int, int, float, int]):
     *random, year = given
     equity = 10_000 * np.cumprod(1 + walk(*random))
-    figures = growth(SERIES[year], SimulatedAccount(PaperAccount(Decimal(10_000)), equity, 0.0))
+    held = np.ones(len(equity), dtype=bool)
+    figures = growth(SERIES[year], SimulatedAccount(PaperAccount(Decimal(10_000)), equity, 0.0, held, []))
     ratio, sortino, yearly, fall, calmar, volatility, total = QUANTSTATS[given]
     expected = {
         "sharpe": ratio,

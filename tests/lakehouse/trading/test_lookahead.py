@@ -51,7 +51,7 @@ def by_price(series: Series, bars: Bars, parameters: Parameters) -> RuleDecision
     return while_true(bars.close > 60, {"close": bars.close})
 
 
-def by_slow_average(series: Series, bars: Bars, parameters: Parameters) -> RuleDecisions:
+def by_long_average(series: Series, bars: Bars, parameters: Parameters) -> RuleDecisions:
     average = talib.EMA(bars.close, 50)
     return while_true(bars.close > average, {"average": average})
 
@@ -105,7 +105,7 @@ def test_indicators_have_warmed_up_where_they_are_used():
 
 def test_too_short_a_warm_up_is_found(monkeypatch: pytest.MonkeyPatch):
     early, late = (
-        check_warm_up([(COIN, BARS)], [planted(monkeypatch, by_slow_average, bars)])[-1] for bars in (60, 600)
+        check_warm_up([(COIN, BARS)], [planted(monkeypatch, by_long_average, bars)])[-1] for bars in (60, 600)
     )
     assert (early.indicator, early.is_stable, late.is_stable) == ("average", False, True)
     assert early.deviation_pct[60] > early.deviation_pct[250] > 1e-7

@@ -23,7 +23,8 @@ def checked(**more: Any) -> dict[str, Any]:
     row = {"signal_id": "s", "symbol": "COIN", "asset_class": "crypto", "interval": "5m", "currency": "USD"}
     row |= {"bar_time": BEGIN, "signal": "BUY", "confidence": 0.53, "result": "VERIFIED", "timestamp": CLOSED}
     row |= {"buy_probability": 0.53, "sell_probability": 0.4, "buy_score": 60.0, "sell_score": 10.0}
-    return row | dict.fromkeys(CHECKS, True) | more
+    row |= dict.fromkeys(CHECKS, True) | more
+    return {"feed_time": row["timestamp"]} | row
 
 
 def order(status: str, broken: list[dict[str, Any]] | None = None) -> HouseOrder:

@@ -1,6 +1,7 @@
 """Jobs that people order, run as the trainer runs them: figures, trials counted, reasons of failures."""
 
 import json
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,7 +12,7 @@ import pytest
 
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import settings
-from lakehouse.io import personal_jobs
+from lakehouse.io import backtest_page, personal_jobs
 from lakehouse.io.personal_jobs import PersonalJob
 from lakehouse.trading.bars import Bars
 from lakehouse.trading.signals import Series
@@ -128,6 +129,24 @@ def test_checks_of_the_command_line_pass_ours_and_name_a_strategy_that_peeks(
     assert exit_code(app, ["signal", "--lookahead", "--symbol", "NOSUCH"]) == ExitCode.MISSING
     assert "there are no bars of NOSUCH" in capsys.readouterr().err
     assert personal_jobs.own_jobs("backtest", OWNER) == [], "a check is no trial"
+
+
+def test_report_of_the_command_line_is_one_file_with_all_symbols(
+    lake_of_bars: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    write_bars(settings().lake_root, replace(COIN, symbol="SHORT"), random_bars(3, 20))
+    monkeypatch.setattr(backtest_page, "BUILT", tmp_path)
+    file = tmp_path / "report.html"
+    ordered = ["signal", "--strategy", "momentum,ma_cross", "--report", str(file)]
+    assert exit_code(app, ordered) == ExitCode.MISSING
+    assert "./run.sh setup" in capsys.readouterr().err and not personal_jobs.own_jobs("backtest", OWNER)
+    for name in ("report.js", "report.css"):
+        (tmp_path / name).touch()
+    assert exit_code(app, [*ordered[:-1], str(tmp_path / "absent" / "report.html")]) == ExitCode.USAGE
+    assert exit_code(app, ordered) == ExitCode.DONE
+    (result,) = json.loads(re.findall(r'id="report">(.*?)</script>', file.read_text("utf-8"))[0])
+    assert (result["symbol"], result["strategy"], result["trials"]) == ("COIN", "momentum,ma_cross", 2)
+    assert result["report"]["bars"] and result["profit_claim"] is False
 
 
 @pytest.mark.parametrize(

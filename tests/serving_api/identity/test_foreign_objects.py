@@ -9,6 +9,7 @@ import pytest
 
 from lakehouse.alerts.personal import PersonalMessage
 from lakehouse.identity.roles import Role
+from lakehouse.io import backtest_page, personal_jobs
 from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.devices import Devices
 from lakehouse.io.identity.personal_messages import add_messages
@@ -36,6 +37,7 @@ WITH_OBJECT = [
     for address, operation in OPERATIONS.items()
     if "{" in address and operation["x-requires"] != "anybody" and address not in OF_NOBODY
 ]
+REPORT = "GET /api/v1/backtests/{backtest_id}/report.html"  # of one that has ended
 BODIES = {"decision": {"decision": "reject", "reason": "not what was sent"}}
 
 
@@ -62,11 +64,15 @@ def desk(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
 
 
 @pytest.fixture(scope="module")
-def owned(desk: Api) -> dict[str, Owned]:
+def owned(desk: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Owned]]:
     """Address -> an object of its kind."""
-    return (
-        regional_objects(desk) | personal_objects(desk) | {"GET /api/v1/events/{event_id}": sent_event(desk)}
-    )
+    built = tmp_path_factory.mktemp("built")
+    for name in ("report.js", "report.css"):
+        (built / name).touch()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(backtest_page, "BUILT", built)
+        event = {"GET /api/v1/events/{event_id}": sent_event(desk)}
+        yield regional_objects(desk) | personal_objects(desk) | event
 
 
 def regional_objects(desk: Api) -> dict[str, Owned]:
@@ -104,6 +110,8 @@ def personal_objects(desk: Api) -> dict[str, Owned]:
     (listed,) = send(desk, "GET", "/api/v1/notifications", token=own).json()["items"]
     created = {
         "GET /api/v1/backtests/{backtest_id}": ("/api/v1/backtests", BACKTEST),
+        "GET /api/v1/backtests/{backtest_id}/trades": ("/api/v1/backtests", BACKTEST),
+        REPORT: ("/api/v1/backtests", BACKTEST),
         "GET /api/v1/lab/experiments/{experiment_id}": ("/api/v1/lab/experiments", EXPERIMENT),
         "DELETE /api/v1/users/me/alerts/{alert_id}": (
             "/api/v1/users/me/alerts",
@@ -118,6 +126,8 @@ def personal_objects(desk: Api) -> dict[str, Owned]:
     for address, (path, body) in created.items():
         item = send(desk, "POST", path, body, own).json()
         owned[address] = Owned(str(item.get("id") or item["key_id"]), own, other)
+    with desk._environment.entered():
+        personal_jobs.succeed(owned[REPORT].name, {"verdict": "none", "report": {"unknown": []}}, None)
     return owned
 
 

@@ -135,6 +135,6 @@ SUBJECTS: dict[str, Subject] = {
             "gold.signal_outcomes": signal_outcomes,
         },
         in_order=True,
-        not_compared=("timestamp",),
+        not_compared=("timestamp", "feed_time"),
     ),
 }

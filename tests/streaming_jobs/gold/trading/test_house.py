@@ -46,7 +46,8 @@ def signal(symbol: str, minutes: int, result: str = "VERIFIED", **more: Any) -> 
     }
     land(SIGNALS, [row | more])
     named = {name: row[name] for name in ("signal_id", "interval", "bar_time")}
-    land(VERIFICATIONS, [named | {"result": result, "timestamp": NOW + timedelta(milliseconds=next(CHECKS))}])
+    at = NOW + timedelta(milliseconds=next(CHECKS))
+    land(VERIFICATIONS, [named | {"result": result, "timestamp": at, "feed_time": at}])
 
 
 def test_house_follows_verified_signals_of_the_newest_bars(home: Path, broker: Broker) -> None:

@@ -31,7 +31,7 @@ def check(names: list[str], minutes: int = 1, at: datetime = NOW, **more: Any) -
     }
     row |= {"close": 100.0, "signal": "BUY", "confidence": 0.7, "position_size_pct": 15.0}
     row |= {"buy_probability": 0.7, "sell_probability": 0.1, "buy_score": 60.0, "sell_score": 10.0}
-    row |= dict.fromkeys(CHECKS, True) | {"result": "VERIFIED", "timestamp": at} | more
+    row |= dict.fromkeys(CHECKS, True) | {"result": "VERIFIED", "timestamp": at, "feed_time": at} | more
     rows = [row | {"signal_id": name, "symbol": name} for name in names]
     for table in (SIGNALS, VERIFICATIONS):
         columns = {field.name for field in open_table(table).schema().fields}

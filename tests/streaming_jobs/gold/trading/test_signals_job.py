@@ -53,6 +53,20 @@ def test_signals_do_not_depend_on_batches_and_restarts(lake: Path) -> None:
     assert live["closes"] == bars.close[-100:].tolist()
 
 
+def test_clock_of_simulated_bars_is_their_newest_one(lake: Path) -> None:
+    bars = random_bars(43, 253)
+    for nth, source in enumerate(("sim:test", "market")):
+        land_batch(nth, "bar", "silver.bars", bar_rows(bars, 0, 253, symbol=f"COIN{nth}", source=source))
+    Signals().refresh()
+    closed = max(row["bar_time"] for row in read_rows(SIGNALS).to_pylist()) + timedelta(days=1)
+    simulated, reported = (
+        [row for row in read_rows("gold.verifications").to_pylist() if row["symbol"] == symbol]
+        for symbol in ("COIN0", "COIN1")
+    )
+    assert {row["feed_time"] for row in simulated} == {closed}
+    assert all(row["feed_time"] == row["timestamp"] > closed for row in reported)
+
+
 def test_split_before_the_first_bar_of_a_batch_adjusts_the_bars_before_it(lake: Path) -> None:
     bars = random_bars(44, 260)
     before = np.arange(260) < 259
