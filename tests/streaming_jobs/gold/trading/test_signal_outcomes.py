@@ -2,22 +2,31 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import orjson
 import pytest
 
 from lakehouse.io.delta import empty_table, open_table, read_rows, replace_rows
+from lakehouse.times import rfc3339
+from lakehouse.trading.bars import INTERVALS
 from lakehouse.trading.outcomes import CHECKS
 from streaming_jobs.gold import checked_signals, signal_outcomes
 from streaming_jobs.gold.checked_signals import OUTCOMES, SIGNALS, VERIFICATIONS
 from streaming_jobs.gold.signal_outcomes import TRADES, SignalOutcomes
-from tests.streaming_jobs.conftest import Crash
-from tests.support.trading.bars_lake import land
+from streaming_jobs.gold.signals import Signals
+from streaming_jobs.gold.trades import Trades
+from tests.lakehouse.trading.made_bars import random_bars
+from tests.streaming_jobs.conftest import Crash, Stream
+from tests.support.trading.bars_lake import bar_rows, land
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 POINTS = ("signal_outcomes.before_append", "signal_outcomes.after_append", "signal_outcomes.after_orders")
+FIELDS = ("open", "high", "low", "close", "volume", "symbol", "asset_class", "interval", "currency", "final")
 Row = dict[str, Any]
 
 
@@ -135,3 +144,31 @@ def test_signal_that_was_checked_again_keeps_one_row(lake: Path) -> None:
     job.refresh()
     SignalOutcomes().refresh()
     assert set(fates()) == {"OLD", "TWICE"}
+
+
+def test_signals_of_a_live_feed_are_decided_logged_and_filled(embedded: Stream) -> None:
+    """From Kafka to the fate and back: bars of a quarter of an hour, the last of which closed just now."""
+    step = INTERVALS["15m"]
+    newest = datetime.fromtimestamp(NOW.timestamp() // step.total_seconds() * step.total_seconds(), UTC)
+    begin = int((newest - 263 * step).timestamp() * 1e6)
+    walk = random_bars(21, 263, moves=0.01, swing=0.5)  # BUY at bars 254 to 261
+    bars = replace(walk, time=begin + int(step.total_seconds() * 1e6) * np.arange(263, dtype=np.int64))
+    rows = bar_rows(bars, 0, 263, "LIVE", "15m")
+    times = ("bar_time", "event_time")
+    payloads = [
+        orjson.dumps({name: row[name] for name in FIELDS} | {name: rfc3339(row[name]) for name in times})
+        for row in rows
+    ]
+    for part in (payloads[:262], payloads[262:]):
+        embedded.send(*part, kind="bar", source="market:test")
+        for _ in range(2):  # the orders of the house come back through Kafka
+            embedded.run()
+            for job in (Signals(), Trades(), SignalOutcomes()):
+                job.refresh()
+    assert set(fates()) == set(read_rows(SIGNALS)["signal_id"].to_pylist()) and len(fates()) == 14
+    (traded,) = [row for row in read_rows(OUTCOMES).to_pylist() if row["fate"] == "traded"]
+    assert traded["detail"] == "accepted and filled" and traded["signal"] == "BUY"
+    rules = {rule for fate, rule in fates().values() if fate == "refused"}
+    assert {"history", "order_waiting"} <= rules <= {"history", "order_waiting", "position_open"}
+    (order,) = [row for row in read_rows(TRADES).to_pylist() if row["status"] == "EXECUTED"]
+    assert order["signal_id"] == traded["signal_id"]
