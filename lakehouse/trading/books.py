@@ -88,12 +88,16 @@ def key_of_bar(bar: PaperBar) -> EventKey:
 
 
 class Book:
-    """One account with its log. `is_current` is false when an event came that belongs before another."""
+    """One account with its log. `is_current` is false when an event came that belongs before another.
+
+    `series`: of the accepted orders -> bar of the first one.
+    """
 
     def __init__(self, name: str, terms: AccountTerms) -> None:
         self.name = name
         self._terms = terms
         self.orders: dict[str, Row] = {}
+        self.series: dict[SymbolInterval, datetime] = {}
         self._clear()
 
     def _clear(self) -> None:
@@ -102,26 +106,17 @@ class Book:
         self._newest: EventKey | None = None
         self.is_current = True
 
-    @property
-    def series(self) -> dict[SymbolInterval, datetime]:
-        """Series of the accepted orders -> bar of the first one."""
-        first: dict[SymbolInterval, datetime] = {}
-        for order in self.orders.values():
-            if is_accepted(order):
-                key = (order["symbol"], order["interval"])
-                first[key] = min(order["bar_time"], first.get(key, order["bar_time"]))
-        return first
-
     def log(self, order: Row) -> None:
         """Add an order of the log; one with the same trade_id is the same order."""
         if order["trade_id"] in self.orders:
             return
-        known = self.series
         self.orders[order["trade_id"]] = order
         if is_accepted(order):
             self._advance(key_of_order(order))
-            if (order["symbol"], order["interval"]) not in known:
+            key = (order["symbol"], order["interval"])
+            if key not in self.series:
                 self.is_current = False  # its bars were not taken so far
+            self.series[key] = min(order["bar_time"], self.series.get(key, order["bar_time"]))
             if self.is_current:
                 self.account.accept(paper_order(order))
 
