@@ -175,6 +175,7 @@ class Book:
             "unrealised_pnl": float(account.unrealised),
             "trading_day": account.trading_day,
             "accepted_today": account.accepted_today,
+            "lost_today": account.lost_today,
             "positions": text(positions_of(account)),
             "waiting": text(waiting_of(account)),
             "closed_trades": text([closed_row(trade) for trade in account.closed_trades]),

@@ -1,10 +1,9 @@
-"""Closed trades of an account, and those of them that lost in a trading day."""
+"""Closed trades of an account, and the trading days that they belong to."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from itertools import takewhile
 from typing import Literal
 
 Entry = Literal["signal", "order"]
@@ -36,13 +35,6 @@ class ClosedTrade:
     def is_lost(self) -> bool:
         """Whether it brought nothing."""
         return self.net <= 0
-
-
-def lost_in_day(trades: Sequence[ClosedTrade], at: datetime, day_hours: int) -> int:
-    """Trades that lost in the trading day of a time. `trades`: as their bars closed."""
-    day = trading_day(at, day_hours)
-    newest = takewhile(lambda trade: at - trade.closed_at < LONGEST_PAST, reversed(trades))
-    return sum(1 for trade in newest if trade.is_lost and trading_day(trade.closed_at, day_hours) == day)
 
 
 def newest_lost(trades: Iterable[ClosedTrade]) -> dict[str, ClosedTrade]:

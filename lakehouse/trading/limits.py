@@ -63,7 +63,8 @@ class AccountState:
 
     `at`: when; `day_ends`: end of its trading day; `day_open_equity`: equity at the begin of that day,
     `accepted_today`: orders of it, `lost_today`: trades closed in it that lost; `positions`: symbol ->
-    quantity; `prices`: symbol -> newest price; `lost`: symbol -> newest trade that lost.
+    quantity; `prices`: symbol -> newest price; `lost`: symbol -> newest trade that lost; `closed`: symbol ->
+    end of its newest bar, which is the clock of a replayed feed; of others `at` counts.
     """
 
     at: datetime
@@ -76,6 +77,7 @@ class AccountState:
     waiting: Sequence[OpenOrder] = ()
     lost_today: int = 0
     lost: Mapping[str, ClosedTrade] = field(default_factory=dict)
+    closed: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def equity(self) -> Decimal:
@@ -149,7 +151,8 @@ def symbol_lock(symbol: str, state: AccountState, limits: Limits, terms: MarketT
     if lost is None:
         return None
     bars = limits.symbol_lock_bars
-    passed = bars_since(terms.exchange, lost.interval, lost.closed_at, state.at)
+    at = state.closed.get(symbol, state.at)
+    passed = bars_since(terms.exchange, lost.interval, lost.closed_at, at)
     if passed >= bars:
         return None
     until = time_after_bars(terms.exchange, lost.interval, lost.closed_at, bars)

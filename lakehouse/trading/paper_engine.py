@@ -13,7 +13,6 @@ from lakehouse.trading.closed_trades import (
     Entry,
     Exit,
     end_of_day,
-    lost_in_day,
     newest_lost,
     trading_day,
 )
@@ -177,6 +176,7 @@ class PaperAccount:
     trading_day: date | None = None
     day_open_equity: Decimal = field(init=False)
     accepted_today: int = 0
+    lost_today: int = 0  # trades that lost, by the day in which the account took the bar
 
     def __post_init__(self) -> None:
         self.cash = cents(self.start)
@@ -203,6 +203,7 @@ class PaperAccount:
             self.trading_day = day
             self.day_open_equity = self.opened[day] = self.equity
             self.accepted_today = 0
+            self.lost_today = 0
 
     def accept(self, order: PaperOrder) -> None:
         """Take an accepted order; it fills at the next bar."""
@@ -244,7 +245,7 @@ class PaperAccount:
             positions={symbol: held.quantity for symbol, held in self.positions.items()},
             prices=self.prices,
             waiting=[OpenOrder(w.order.symbol, w.order.side, w.left) for w in self.waiting],
-            lost_today=lost_in_day(self.closed_trades, at, self.day_hours),
+            lost_today=self.lost_today if is_today else 0,
             lost=self.lost,
         )
 
@@ -335,6 +336,7 @@ class PaperAccount:
         trade = ClosedTrade(*begun, reason, held.opened_at, bar.time, held.net, held.fees, held.bars)
         self.closed_trades.append(trade)
         self.lost |= newest_lost([trade])
+        self.lost_today += trade.is_lost
 
     def _book(self, held: Holding, pnl: Decimal, fee: Decimal) -> None:
         held.net += pnl

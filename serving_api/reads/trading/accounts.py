@@ -11,7 +11,7 @@ from starlette.requests import Request
 from conf.settings import settings
 from lakehouse.identity.roles import Role
 from lakehouse.trading.books import CURRENCY, NEWEST_ACCEPTED, closed_trades
-from lakehouse.trading.closed_trades import end_of_day, lost_in_day, newest_lost, trading_day
+from lakehouse.trading.closed_trades import end_of_day, newest_lost, trading_day
 from lakehouse.trading.limits import (
     AccountState,
     Limits,
@@ -27,7 +27,7 @@ from lakehouse.trading.series_bars import exact
 from serving_api.http.callers import principal_of
 from serving_api.reads.snapshots import Snapshots
 from serving_api.reads.trading.market import TABLE as BARS
-from serving_api.reads.trading.market import live_bars
+from serving_api.reads.trading.market import closed_at, live_bars
 
 PORTFOLIO = "gold.portfolio"
 HOUSE = "house"
@@ -60,7 +60,8 @@ def account_row(snapshots: Snapshots, account: str) -> Row:
     start = settings().trading.initial_balance
     amounts = {"cash": start, "equity": start, "day_open_equity": start}
     zero = dict.fromkeys(("realised_pnl", "unrealised_pnl", "fees"), 0.0)
-    begun = {"account": account, "currency": CURRENCY, "trading_day": None, "accepted_today": 0}
+    zero |= dict.fromkeys(("accepted_today", "lost_today"), 0)
+    begun = {"account": account, "currency": CURRENCY, "trading_day": None}
     return {**begun, **amounts, **zero, **{name: [] for name in (*LISTS, "closed_trades")}}
 
 
@@ -83,7 +84,8 @@ def account_state(
     `under_way`: accepted orders (rows like those of silver.orders) that the table may not contain yet.
     """
     row = account_row(snapshots, account)
-    prices = {symbol: exact(bar["close"]) for symbol, bar in live_bars(snapshots[BARS]).items()}
+    bars = live_bars(snapshots[BARS])
+    prices = {symbol: exact(bar["close"]) for symbol, bar in bars.items()}
     positions = {held["symbol"]: exact(held["quantity"]) for held in row["positions"]}
     new = not_in_table(row["accepted"], under_way)
     waiting = [OpenOrder(o["symbol"], o["side"], exact(o["quantity"])) for o in row["waiting"]]
@@ -105,8 +107,9 @@ def account_state(
         positions=positions,
         prices=prices,
         waiting=waiting,
-        lost_today=lost_in_day(row["closed_trades"], now, day_hours),
+        lost_today=(row["lost_today"] or 0) if is_today else 0,
         lost=newest_lost(row["closed_trades"]),
+        closed={symbol: closed_at(bar) for symbol, bar in bars.items()},
     )
 
 

@@ -251,7 +251,8 @@ def test_protections_after_losses_at_their_boundaries(
     held.accept(order("BUY", "1", -1))
     held.take(paper_bar(0, "100"))
     trades = [trade(net, 0) for net in closed]
-    held.closed_trades, held.lost = trades, newest_lost(trades)
+    held.lost = newest_lost(trades)
+    held.lost_today = sum(each.is_lost for each in trades)
     at = BEGIN + timedelta(days=days)
     limits = Limits(max_losing_trades=most, symbol_lock_bars=bars)
     proposed = ProposedOrder("COIN", side, Decimal(1), Decimal(100), Decimal(1))

@@ -354,6 +354,8 @@ def test_losses_lock_a_symbol_and_the_day_alike_for_house_and_api() -> None:
         house, api = (violations(buying, state, limits, CRYPTO) for state in states)
         assert house == api and [each.rule for each in api] == rules
         assert [lock["rule"] for lock in locks(states[1], limits, bars)] == rules
+    late = replace(states[1], closed={"COIN": closed + timedelta(days=1)})  # bars of a file that is replayed
+    assert [lock["rule"] for lock in locks(late, limits, bars)] == ["symbol_locked"]
     day, symbol = locks(account_state(snapshots, "ana", [], closed), limits, bars)
     assert (day["symbol"], day["until"]) == (None, "2024-01-03T17:00:00Z")
     assert (symbol["symbol"], symbol["until"]) == ("COIN", "2024-01-09T00:00:00Z")
