@@ -235,6 +235,8 @@ class TradingKnobs(BaseModel):
     max_daily_loss_pct: float = Field(gt=0, le=100)
     min_confidence: float = Field(ge=0, le=1)
     max_daily_trades: int = Field(ge=0)
+    max_losing_trades: int = Field(ge=0)
+    symbol_lock_bars: int = Field(ge=0)
     day_hours: int = Field(ge=-12, le=14)
     ws_interval_seconds: float = Field(ge=0.5)
 

@@ -13,15 +13,20 @@ import orjson
 
 from lakehouse.times import utc_text
 from lakehouse.trading.bars import INTERVALS
-from lakehouse.trading.market_terms import CENT, market_terms
+from lakehouse.trading.closed_trades import ClosedTrade, Entry
+from lakehouse.trading.limits import Violation, values_of
+from lakehouse.trading.market_terms import CENT, cents, market_terms
 from lakehouse.trading.paper_engine import ExitLevels, Fill, PaperAccount, PaperBar, PaperOrder
 from lakehouse.trading.series_bars import SymbolInterval, exact
+from lakehouse.trading.signals import MARGIN
 
 Row = dict[str, Any]
 EventKey = tuple[datetime, int, datetime, str]
 CURRENCY = "USD"
 NEWEST_ACCEPTED = 200
 NEWEST_DAYS = 100
+CLOSED_TIMES = ("opened_at", "closed_at")
+CLOSED_AMOUNTS = ("net", "fees")
 NEEDED = ("decided_quantity", "asset_class", "currency", "interval", "bar_time")
 # Columns of silver.orders that a book reads.
 COLUMNS = (
@@ -52,7 +57,16 @@ def paper_order(order: Mapping[str, Any]) -> PaperOrder:
         quantity=exact(order["decided_quantity"]),
         terms=market_terms(order["asset_class"], order["currency"]),
         levels=levels_of(order),
+        reason=reason_of(order),
     )
+
+
+def reason_of(order: Mapping[str, Any]) -> Entry:
+    """Whether the order follows a signal: it has one whose side is as likely as BUY and SELL must be.
+
+    The log holds the newest signal of every order, and how likely the order's side is by it.
+    """
+    return "signal" if order["signal_id"] and (order["confidence"] or 0) >= 0.5 + MARGIN else "order"
 
 
 def levels_of(order: Mapping[str, Any]) -> ExitLevels | None:
@@ -168,7 +182,7 @@ class Book:
             "accepted_today": account.accepted_today,
             "positions": text(positions_of(account)),
             "waiting": text(waiting_of(account)),
-            "closed_trades": text([float(net) for net in account.closed_trades]),
+            "closed_trades": text([closed_row(trade) for trade in account.closed_trades]),
             "bought": text(bought_by(account)),
             "days": text(
                 [[f"{day}", float(equity)] for day, equity in account.opened.items()][-NEWEST_DAYS:]
@@ -176,6 +190,26 @@ class Book:
             "accepted": text([order["trade_id"] for order in newest]),
             "as_of": max(times, default=None),
         }
+
+
+def closed_row(trade: ClosedTrade) -> Row:
+    """A closed trade as JSON values."""
+    return vars(trade) | {
+        **{name: utc_text(getattr(trade, name)) for name in CLOSED_TIMES},
+        **{name: float(getattr(trade, name)) for name in CLOSED_AMOUNTS},
+    }
+
+
+def closed_trades(rows: str | None) -> list[ClosedTrade]:
+    """The closed trades of a row of gold.portfolio."""
+    return [
+        ClosedTrade(
+            **row
+            | {name: datetime.fromisoformat(row[name]) for name in CLOSED_TIMES}
+            | {name: cents(exact(row[name])) for name in CLOSED_AMOUNTS}
+        )
+        for row in orjson.loads(rows or "[]")
+    ]
 
 
 def positions_of(account: PaperAccount) -> list[Row]:
@@ -218,7 +252,7 @@ def trade_row(order: Row, fills: Sequence[Fill], is_waiting: bool) -> Row:
     row["status"] = status_of(order, bool(fills), is_waiting)
     broken = violations_of(order["validation"])
     if row["status"] != order["status"] and not fills:
-        broken = [{"rule": "unfilled", "limit": row["quantity"], "actual": 0.0}]
+        broken = [values_of(Violation("unfilled", exact(row["quantity"]), Decimal(0)))]
     row["violations"] = text(broken)
     if fills:
         own = [fill for fill in fills if fill.side == order["side"]]

@@ -2,29 +2,39 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from lakehouse.times import utc_text
+from lakehouse.trading.closed_trades import ClosedTrade
 from lakehouse.trading.market_terms import MarketTerms
+from lakehouse.trading.sessions import bars_since, time_after_bars
 
 ZERO = Decimal(0)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of an account: percent, percent, 0 to 1, orders a trading day."""
+    """Limits of an account: percent, percent, 0 to 1, orders a trading day; protections after losses.
+
+    `max_losing_trades`: of a trading day; `symbol_lock_bars`: bars of a symbol. 0: none.
+    """
 
     max_position_size_pct: Decimal = Decimal(20)
     max_daily_loss_pct: Decimal = Decimal(5)
     min_confidence: Decimal = Decimal("0.65")
     max_daily_trades: int = 50
+    max_losing_trades: int = 5
+    symbol_lock_bars: int = 5
 
     @classmethod
     def of(cls, knobs: Mapping[str, Any]) -> "Limits":
         """From the knobs `trading.*`."""
         numbers = ("max_position_size_pct", "max_daily_loss_pct", "min_confidence")
-        exact = {name: Decimal(repr(knobs[name])) for name in numbers}
-        return cls(**exact, max_daily_trades=knobs["max_daily_trades"])
+        exact: dict[str, Any] = {name: Decimal(repr(knobs[name])) for name in numbers}
+        whole = ("max_daily_trades", "max_losing_trades", "symbol_lock_bars")
+        return cls(**exact | {name: knobs[name] for name in whole})
 
 
 @dataclass(frozen=True)
@@ -51,16 +61,21 @@ class OpenOrder:
 class AccountState:
     """What the limits are measured against.
 
-    `positions`: symbol -> quantity; `prices`: symbol -> newest price; `accepted_today`: orders of this
-    trading day; `day_open_equity`: equity at its begin.
+    `at`: when; `day_ends`: end of its trading day; `day_open_equity`: equity at the begin of that day,
+    `accepted_today`: orders of it, `lost_today`: trades closed in it that lost; `positions`: symbol ->
+    quantity; `prices`: symbol -> newest price; `lost`: symbol -> newest trade that lost.
     """
 
+    at: datetime
+    day_ends: datetime
     cash: Decimal
     day_open_equity: Decimal
     accepted_today: int
     positions: Mapping[str, Decimal] = field(default_factory=dict)
     prices: Mapping[str, Decimal] = field(default_factory=dict)
     waiting: Sequence[OpenOrder] = ()
+    lost_today: int = 0
+    lost: Mapping[str, ClosedTrade] = field(default_factory=dict)
 
     @property
     def equity(self) -> Decimal:
@@ -75,36 +90,70 @@ class AccountState:
 
 @dataclass(frozen=True)
 class Violation:
-    """A limit that an order breaks, and the value that breaks it."""
+    """A limit that an order breaks, and the value that breaks it. `until`: when that ends; None: unknown."""
 
     rule: str
     limit: Decimal
     actual: Decimal
+    until: datetime | None = None
 
 
 def verdict_of(broken: Sequence[Violation]) -> dict[str, Any]:
     """The verdict of the contract as JSON values."""
-    listed = [
-        {"rule": each.rule, "limit": float(each.limit), "actual": float(each.actual)} for each in broken
-    ]
-    return {"result": "INVALID" if broken else "VALID", "violations": listed}
+    return {"result": "INVALID" if broken else "VALID", "violations": [values_of(each) for each in broken]}
+
+
+def values_of(broken: Violation) -> dict[str, Any]:
+    """A violation as JSON values."""
+    until = None if broken.until is None else utc_text(broken.until)
+    return {
+        "rule": broken.rule,
+        "limit": float(broken.limit),
+        "actual": float(broken.actual),
+        "until": until,
+    }
 
 
 def violations(
     order: ProposedOrder, state: AccountState, limits: Limits, terms: MarketTerms
 ) -> list[Violation]:
-    """Every limit that the order breaks; none: it is accepted. A value equal to its limit passes, but for
-    the daily loss, where it stops."""
+    """Every limit that the order breaks; none: it is accepted.
+
+    A value equal to its limit passes, but for the daily loss and trades that lost, where it stops.
+    """
     checks = (
         _position(order, state, limits),
         _daily_loss(order, state, limits),
         _at_least("min_confidence", limits.min_confidence, order.confidence),
         _at_most("max_daily_trades", Decimal(limits.max_daily_trades), Decimal(state.accepted_today + 1)),
+        None if order.side == "SELL" else day_lock(state, limits),
+        None if order.side == "SELL" else symbol_lock(order.symbol, state, limits, terms),
         _cash(order, state, terms),
         _holding(order, state),
         _at_least("quantity", terms.lot, order.quantity),
     )
     return [violation for violation in checks if violation]
+
+
+def day_lock(state: AccountState, limits: Limits) -> Violation | None:
+    """Nothing is bought until the next trading day once too many trades of the day have lost."""
+    if not 0 < limits.max_losing_trades <= state.lost_today:
+        return None
+    most = Decimal(limits.max_losing_trades)
+    return Violation("max_losing_trades", most, Decimal(state.lost_today), state.day_ends)
+
+
+def symbol_lock(symbol: str, state: AccountState, limits: Limits, terms: MarketTerms) -> Violation | None:
+    """A symbol is not bought for some of its bars after the one in which a trade of it lost."""
+    lost = state.lost.get(symbol)
+    if lost is None:
+        return None
+    bars = limits.symbol_lock_bars
+    passed = bars_since(terms.exchange, lost.interval, lost.closed_at, state.at)
+    if passed >= bars:
+        return None
+    until = time_after_bars(terms.exchange, lost.interval, lost.closed_at, bars)
+    return Violation("symbol_locked", Decimal(bars), Decimal(passed), until)
 
 
 def _at_most(rule: str, limit: Decimal, actual: Decimal) -> Violation | None:

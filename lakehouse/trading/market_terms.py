@@ -14,12 +14,16 @@ QUOTES = ("", "USDT", "USDC", "USD", "-USD")  # BTC means the pair BTCUSDT where
 
 @dataclass(frozen=True)
 class MarketTerms:
-    """Fees of a side and half spread with slippage, in basis points; `lot`: shares or coins."""
+    """Fees of a side and half spread with slippage, in basis points; `lot`: shares or coins.
+
+    `exchange`: currency of the exchange of shares; None: of coins, which are traded at all times.
+    """
 
     buy_fee: Decimal
     sell_fee: Decimal
     slippage: Decimal
     lot: Decimal
+    exchange: str | None = None
 
     def fee_rate(self, side: str) -> Decimal:
         """Fee of a side as a fraction of the amount."""
@@ -51,7 +55,7 @@ def market_terms(asset_class: str, currency: str) -> MarketTerms:
     if asset_class == "crypto":
         return CRYPTO
     exchange = exchanges().get(currency)
-    return replace(EQUITY, lot=Decimal(exchange.lot if exchange else 1))
+    return replace(EQUITY, lot=Decimal(exchange.lot if exchange else 1), exchange=currency)
 
 
 def cents(amount: Decimal) -> Decimal:

@@ -102,10 +102,11 @@ def not_traded(fate: str, broken: Sequence[Row], detail: str | None = None, rule
 
 def violation(rule: str, limit: float, actual: float) -> Row:
     """A rule with its values, as gold.trades lists it."""
-    return {"rule": rule, "limit": float(limit), "actual": float(actual)}
+    return {"rule": rule, "limit": float(limit), "actual": float(actual), "until": None}
 
 
 def in_words(broken: Row) -> str:
     """A broken rule as text, numbers with up to six decimals."""
+    until = f", until {broken['until']}" if broken.get("until") else ""
     limit, actual = (f"{Decimal(repr(round(broken[name], 6))).normalize():f}" for name in ("limit", "actual"))
-    return f"{broken['rule']} {actual}, limit {limit}"
+    return f"{broken['rule']} {actual}, limit {limit}{until}"

@@ -4,10 +4,19 @@ Backtest, paper trading and the tables run this one engine: the same bars and or
 """
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from decimal import ROUND_DOWN, Decimal
 
 from lakehouse.trading.bars import INTERVALS
+from lakehouse.trading.closed_trades import (
+    ClosedTrade,
+    Entry,
+    Exit,
+    end_of_day,
+    lost_in_day,
+    newest_lost,
+    trading_day,
+)
 from lakehouse.trading.limits import AccountState, OpenOrder
 from lakehouse.trading.market_terms import MarketTerms, cents
 
@@ -45,17 +54,17 @@ class ExitLevels:
     stop: Decimal | None = None
     take_profit: Decimal | None = None
 
-    def price(self, bar: PaperBar) -> Decimal | None:
-        """What the position is sold at inside a bar; None: it is kept.
+    def sale(self, bar: PaperBar) -> tuple[Decimal, Exit] | None:
+        """(price at which the position is sold inside a bar, which level it is); None: it is kept.
 
         A bar does not say which came first: of both, the stop. A bar that opens beyond a level sells there.
         """
         if bar.open is None or bar.high is None or bar.low is None:
             return None
         if self.stop is not None and bar.low <= self.stop:
-            return min(bar.open, self.stop)
+            return min(bar.open, self.stop), "stop"
         if self.take_profit is not None and bar.high >= self.take_profit:
-            return max(bar.open, self.take_profit)
+            return max(bar.open, self.take_profit), "take_profit"
         return None
 
     def after(self, split: Decimal) -> "ExitLevels":
@@ -66,7 +75,10 @@ class ExitLevels:
 
 @dataclass(frozen=True)
 class PaperOrder:
-    """An accepted order. `bar_time`: begin of the newest bar that was known when it was decided."""
+    """An accepted order. `bar_time`: begin of the newest bar that was known when it was decided.
+
+    `reason`: whether it follows a signal.
+    """
 
     trade_id: str
     symbol: str
@@ -77,6 +89,7 @@ class PaperOrder:
     decided_at: datetime
     terms: MarketTerms
     levels: ExitLevels | None = None  # of what a purchase brings
+    reason: Entry = "order"
 
     def after(self, split: Decimal) -> "PaperOrder":
         """The order with its levels in shares after a split."""
@@ -105,9 +118,14 @@ class Fill:
 class Holding:
     """Shares or coins held. `cost`: what they cost without fees; `net`: of this trade so far, with fees.
 
-    `guard`: the newest purchase with levels, at which all of it is sold.
+    `first`: the order of the first purchase, filled at `opened_at`, `bars` of its interval ago. `guard`: the
+    newest purchase with levels, at which all of it is sold.
     """
 
+    first: PaperOrder
+    opened_at: datetime
+    bars: int = 0
+    fees: Decimal = NOTHING
     quantity: Decimal = ZERO
     cost: Decimal = NOTHING
     net: Decimal = NOTHING
@@ -139,7 +157,7 @@ class WaitingOrder:
 
 @dataclass
 class PaperAccount:
-    """One account. `closed_trades`: net result of each trade, from the first purchase until nothing is held.
+    """One account. `closed_trades`: oldest first.
 
     Always, to the cent: cash = start + realised - cost of the positions.
     """
@@ -152,7 +170,8 @@ class PaperAccount:
     waiting: list[WaitingOrder] = field(default_factory=list)
     fees: Decimal = NOTHING
     realised: Decimal = NOTHING
-    closed_trades: list[Decimal] = field(default_factory=list)
+    closed_trades: list[ClosedTrade] = field(default_factory=list)
+    lost: dict[str, ClosedTrade] = field(default_factory=dict)  # symbol -> newest trade that lost
     bought: dict[str, FirstPurchase] = field(default_factory=dict)
     opened: dict[date, Decimal] = field(default_factory=dict)  # trading day -> equity at its begin
     trading_day: date | None = None
@@ -194,6 +213,9 @@ class PaperAccount:
     def take(self, bar: PaperBar) -> list[Fill]:
         """Fill what waits for this bar, then value the account at its close."""
         self.begin_day(bar.time)
+        held = self.positions.get(bar.symbol)
+        if held and held.first.interval == bar.interval:
+            held.bars += 1
         if bar.split != 1:
             self._split(bar)
         fills = []
@@ -214,12 +236,16 @@ class PaperAccount:
         """What the limits are measured against at a time, which may lie in a later trading day."""
         is_today = self.trading_day is not None and self.trading_day >= trading_day(at, self.day_hours)
         return AccountState(
+            at=at,
+            day_ends=end_of_day(at, self.day_hours),
             cash=self.cash,
             day_open_equity=self.day_open_equity if is_today else self.equity,
             accepted_today=self.accepted_today if is_today else 0,
             positions={symbol: held.quantity for symbol, held in self.positions.items()},
             prices=self.prices,
             waiting=[OpenOrder(w.order.symbol, w.order.side, w.left) for w in self.waiting],
+            lost_today=lost_in_day(self.closed_trades, at, self.day_hours),
+            lost=self.lost,
         )
 
     def _split(self, bar: PaperBar) -> None:
@@ -249,7 +275,7 @@ class PaperAccount:
             self.waiting.remove(waiting)
         if quantity <= 0:
             return None
-        return self._trade(order, quantity, price, bar, waiting.is_late)
+        return self._trade(order, quantity, price, bar, order.reason, waiting.is_late)
 
     def _exit(self, bar: PaperBar, allowed: Decimal) -> list[Fill]:
         """Sell what is held when the bar reaches a level of its purchase; the rest at the next such bar."""
@@ -257,32 +283,36 @@ class PaperAccount:
         guard = held.guard if held else None
         if held is None or guard is None or guard.levels is None or not bar.is_regular:
             return []
-        price = guard.levels.price(bar) if guard.interval == bar.interval else None
+        reached = guard.levels.sale(bar) if guard.interval == bar.interval else None
         quantity = guard.terms.whole_lots(min(held.quantity, allowed))
-        if price is None or quantity <= 0:
+        if reached is None or quantity <= 0:
             return []
-        sale = replace(guard, side="SELL")
-        return [self._trade(sale, quantity, guard.terms.fill_price("SELL", price), bar, is_late=False)]
+        level, reason = reached
+        price = guard.terms.fill_price("SELL", level)
+        return [self._trade(replace(guard, side="SELL"), quantity, price, bar, reason, is_late=False)]
 
     def _trade(
-        self, order: PaperOrder, quantity: Decimal, price: Decimal, bar: PaperBar, is_late: bool
+        self, order: PaperOrder, quantity: Decimal, price: Decimal, bar: PaperBar, reason: Exit, is_late: bool
     ) -> Fill:
         amount = cents(quantity * price)
         fee = cents(amount * order.terms.fee_rate(order.side))
-        book = self._buy if order.side == "BUY" else self._sell
-        pnl = book(order.symbol, quantity, amount, fee)
-        if order.side == "BUY":
+        pnl = None
+        if order.side == "SELL":
+            pnl = self._sell(order.symbol, quantity, amount, fee)
+            self._close(order.symbol, bar, reason)
+        else:
+            held = self.positions.setdefault(order.symbol, Holding(order, bar.time))
+            self._buy(held, quantity, amount, fee)
             self.bought.setdefault(order.symbol, FirstPurchase((amount + fee) / quantity, bar.time))
             if order.levels:
-                self.positions[order.symbol].guard = order
+                held.guard = order
         return Fill(order.trade_id, order.symbol, order.side, quantity, price, fee, pnl, bar.time, is_late)
 
-    def _buy(self, symbol: str, quantity: Decimal, amount: Decimal, fee: Decimal) -> None:
-        held = self.positions.setdefault(symbol, Holding())
+    def _buy(self, held: Holding, quantity: Decimal, amount: Decimal, fee: Decimal) -> None:
         held.quantity += quantity
         held.cost += amount
         self.cash -= amount
-        self.prices.setdefault(symbol, amount / quantity)
+        self.prices.setdefault(held.first.symbol, amount / quantity)
         self._book(held, -fee, fee)
 
     def _sell(self, symbol: str, quantity: Decimal, amount: Decimal, fee: Decimal) -> Decimal:
@@ -293,13 +323,22 @@ class PaperAccount:
         self.cash += amount
         pnl = amount - cost - fee
         self._book(held, pnl, fee)
-        if not held.quantity:
-            self.closed_trades.append(held.net)
-            del self.positions[symbol]
         return pnl
+
+    def _close(self, symbol: str, bar: PaperBar, reason: Exit) -> None:
+        """End the trade of a symbol when nothing of it is held."""
+        held = self.positions[symbol]
+        if held.quantity:
+            return
+        del self.positions[symbol]
+        begun = (symbol, held.first.interval, held.first.reason)
+        trade = ClosedTrade(*begun, reason, held.opened_at, bar.time, held.net, held.fees, held.bars)
+        self.closed_trades.append(trade)
+        self.lost |= newest_lost([trade])
 
     def _book(self, held: Holding, pnl: Decimal, fee: Decimal) -> None:
         held.net += pnl
+        held.fees += fee
         self.realised += pnl
         self.fees += fee
         self.cash -= fee
@@ -316,8 +355,3 @@ def affordable(cash: Decimal, price: Decimal, terms: MarketTerms) -> Decimal:
         return ZERO
     most = (cash - Decimal("0.02")) / (price * (1 + terms.fee_rate("BUY")))
     return max(ZERO, terms.whole_lots(most.quantize(Decimal("1e-12"), ROUND_DOWN)))
-
-
-def trading_day(at: datetime, day_hours: int) -> date:
-    """The trading day of a moment; it begins at midnight of UTC + `day_hours`."""
-    return (at.astimezone(UTC) + timedelta(hours=day_hours)).date()

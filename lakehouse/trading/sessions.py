@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,6 +17,8 @@ from lakehouse.trading.exchanges import Exchange, exchanges
 Times = NDArray[np.int64]  # microseconds since 1970
 DAY = 86_400_000_000
 EPOCH = date(1970, 1, 1)
+SINCE = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 STEP = {interval: length // INTERVALS["1m"] * 60_000_000 for interval, length in INTERVALS.items()}
 FIRST = "1990-01-01"
 LAST = "2035-12-31"
@@ -66,6 +68,16 @@ class Calendar:
         step = STEP[interval]
         elapsed = self.traded_upto(after) - self.traded_upto(np.minimum(before + step, after))
         return np.asarray(elapsed // step)
+
+    def time_after(self, interval: str, begin: Times, bars: int) -> Times:
+        """When so many bars have ended after the one that begins then."""
+        if interval == "1d":
+            day = self.day_of(begin)
+            last = self.days[np.searchsorted(self.days, day, side="right") + bars - 1]
+            return np.asarray(begin + (last - day + 1) * DAY)
+        wanted = self.traded_upto(begin + STEP[interval]) + bars * STEP[interval]
+        part = np.searchsorted(self.traded, wanted) - 1
+        return np.asarray(self.opens[part] + wanted - self.traded[part])
 
     def covers(self, before: Times, after: Times) -> NDArray[np.bool_]:
         """Whether the calendar knows the time between the two."""
@@ -164,6 +176,25 @@ def missing_bars(
     if known is None:
         return unknown
     return np.where(known.covers(before, after), known.missing(interval, before, after), unknown)
+
+
+def bars_since(exchange: str | None, interval: str, begin: datetime, at: datetime) -> int:
+    """Bars that have ended since the end of the one that begins at `begin`.
+
+    `exchange`: currency of its shares; None: of a coin. Of shares without a calendar counted like coins.
+    """
+    times = (np.array([(time - SINCE) // MICROSECOND]) for time in (begin, at))
+    asset_class = "equity" if exchange and calendar_of(exchange) else "crypto"
+    return int(missing_bars(asset_class, exchange, interval, *times)[0])
+
+
+def time_after_bars(exchange: str | None, interval: str, begin: datetime, bars: int) -> datetime:
+    """The first moment at which `bars_since` is `bars`."""
+    known = calendar_of(exchange) if exchange else None
+    first = np.array([(begin - SINCE) // MICROSECOND])
+    if known is None or not known.covers(first, first + (2 * bars + LONGEST_BREAK_DAYS) * DAY)[0]:
+        return begin + (bars + 1) * INTERVALS[interval]
+    return SINCE + int(known.time_after(interval, first, bars)[0]) * MICROSECOND
 
 
 def bars_a_year(asset_class: str, currency: str, interval: str) -> int:

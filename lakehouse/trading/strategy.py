@@ -62,6 +62,7 @@ def follow(
         bar_time=bar.time,
         decided_at=bar.closed_at,
         terms=terms,
+        reason="signal",
     )
     state = account.state(order.decided_at)
     confidence = Decimal(repr(signal.confidence))

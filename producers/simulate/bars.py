@@ -4,7 +4,7 @@
 are driftless walks, two have a trend that can be found.
 
 `python -m producers.simulate.bars` does the same for a demonstration: the last PACED_BARS of the past come
-one a second, so that they are traded on paper. With `once` it sends the newest of four other series and ends.
+one by one, so that they are traded on paper. With `once` it sends the newest of four other series and ends.
 """
 
 import logging
@@ -30,8 +30,8 @@ log = logging.getLogger("lumbung.simulate")
 PAST_BARS = 600  # as many as a signal and its calibration read
 PAST_DAYS = 390  # of daily bars: what is older than 400 days is quarantined unless it comes from a file
 DELAY_SECONDS = 1.0  # after a bar has closed
-PACE_SECONDS = 1.0  # between two bars of the past that come one by one
-PACED_BARS = 90
+PACE_SECONDS = 2.0  # between two bars of the past that come one by one
+PACED_BARS = 120
 MINUTE = timedelta(minutes=1)
 STEPS = {"1m": MINUTE, "1d": timedelta(days=1)}
 FIRST_DAY = datetime(2020, 1, 1, tzinfo=UTC)  # on which the walks of daily bars begin

@@ -105,8 +105,6 @@ def run(replay: Path | None, speed: str, detach: bool, started: float) -> None:
         feed((PUBLISHED_PRICES,))  # older ones first: a late price costs the validators more
     replaying = ("producers.csv.replay", str(replay), "--speed", speed)
     producer = start_module(*(replaying if replay else HISTORY))
-    if replay is None:
-        supervision.start(SIMULATED_BARS)
     with ending(producer):
         with Steps() as steps:
             price = first_price(steps, producer, FIRST_PRICE_SECONDS)
@@ -137,6 +135,7 @@ def run(replay: Path | None, speed: str, detach: bool, started: float) -> None:
             wait_for_findings(steps)
     if replay is None:
         show_planted()
+        supervision.start(SIMULATED_BARS)  # not before: a busy machine follows no bar a second
     show_next(detach)
     if not detach:
         wait_until_stopped()

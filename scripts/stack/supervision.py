@@ -63,11 +63,15 @@ def rpc() -> Any:
 
 def processes() -> dict[str, dict[str, Any]]:
     """Program -> supervisor's view of it (statename, pid, start, now, …); empty when supervisord is down."""
-    names = (*service_names(), SIMULATED_BARS)
+    names = service_names()
     try:
-        return {info["name"]: info for info in rpc().getAllProcessInfo() if info["name"] in names}
+        programs = {info["name"]: info for info in rpc().getAllProcessInfo()}
     except NotRunning:
         return {}
+    started = programs[SIMULATED_BARS]["start"] != 0
+    return {
+        name: info for name, info in programs.items() if name in names or (started and name == SIMULATED_BARS)
+    }
 
 
 def start_daemon() -> None:

@@ -1,19 +1,23 @@
 """Lists of trading: prices, bars, signals, what the oracle found, forecasts of closes, paper orders."""
 
+import re
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 from fastapi import Depends, Request
 
+from conf.settings import settings
+from lakehouse.trading.performance import PERIODS, By, by_key
 from serving_api.http.path_parameters import SymbolInPath
 from serving_api.http.shared import Shared
 from serving_api.listings.listing import Filter, Listing, ListRequest, Row, equal, listing_router
 from serving_api.reads.responses import KeyedItem, to_json_value
 from serving_api.reads.supported import Symbols, known_symbol
-from serving_api.reads.trading.accounts import HOUSE, account_of
+from serving_api.reads.trading.accounts import HOUSE, PORTFOLIO, account_of, account_row
 from serving_api.reads.trading.market import TABLE as LIVE
 from serving_api.reads.trading.market import (
     bar_of,
@@ -33,7 +37,7 @@ from serving_api.schemas.trading.market import (
     OracleVerification,
     SignalOutcome,
 )
-from serving_api.schemas.trading.trades import Status, TradeRow
+from serving_api.schemas.trading.trades import Status, TradeResult, TradeRow
 from serving_api.writes.paper_orders import PaperOrders
 
 BARS = "silver.bars"
@@ -130,6 +134,19 @@ def all_orders(request: ListRequest) -> pa.Table:
     known = set(stored["trade_id"].to_pylist())
     new = [as_stored(row) for row in remembered if row["trade_id"] not in known]
     return pa.concat_tables([stored, pa.Table.from_pylist(new, stored.schema)])
+
+
+def results(request: ListRequest) -> list[KeyedItem]:
+    """Closed trades of the account by what was requested, periods newest first."""
+    by = request.values["by"]
+    closed = account_row(request.snapshots, request.context)["closed_trades"]
+    rows = by_key(closed, by, settings().trading.day_hours)
+    return [(sort_key(row["key"], by in PERIODS), row) for row in rows]
+
+
+def sort_key(name: str, is_period: bool) -> tuple[Any, ...]:
+    """What the place of a row follows from; a later period comes first."""
+    return tuple(-int(number) for number in re.findall(r"\d+", name)) if is_period else (name,)
 
 
 def as_stored(order: Row) -> Row:
@@ -266,6 +283,24 @@ ORDERS = Listing(
     cached=False,
     statuses=(401, 404),
 )
+PERFORMANCE = Listing(
+    table=PORTFOLIO,
+    path="/api/v1/performance",
+    name="list_performance",
+    item=TradeResult,
+    summary="Results of closed trades by symbol, period or reason",
+    description="""One's own account, without a token that of the house. A trade lasts from the first purchase
+    of a symbol until nothing of it is held, and belongs to the trading day (WIB) of its last sale; periods
+    come newest first. `entry` is signal when the first purchase had a signal that gave it the probability
+    that BUY needs (.52), as every one of the house has, else order. `exit` is the same of the last sale, or
+    the stop or take_profit that it reached.""",
+    filters=(Filter("by", "what the trades have in common", annotation=By, required=True),),
+    keyed=results,
+    context=Depends(account_of),
+    personal=lambda request: request.context != HOUSE,
+    cached=False,
+    statuses=(401,),
+)
 router = listing_router(
-    "trading", PRICES, SIGNALS, CLOSED_BARS, VERIFICATIONS, OUTCOMES, EARLIER_FORECASTS, ORDERS
+    "trading", PRICES, SIGNALS, CLOSED_BARS, VERIFICATIONS, OUTCOMES, EARLIER_FORECASTS, ORDERS, PERFORMANCE
 )

@@ -10,25 +10,30 @@ const OUT = "dist";
 const FONT = /plus-jakarta-sans-latin-wght-normal/;
 fs.rmSync(OUT, { recursive: true, force: true });
 
-const built = await esbuild.build({
-  entryPoints: ["src/app.tsx"],
-  outdir: `${OUT}/assets`,
+const shared = {
   bundle: true,
   minify: true,
-  splitting: true,
-  format: "esm",
   target: ["es2022"],
   jsx: "automatic",
   jsxImportSource: "preact",
+  legalComments: "none",
+  metafile: true,
+  logLevel: "warning",
+};
+const built = await esbuild.build({
+  ...shared,
+  entryPoints: ["src/app.tsx"],
+  outdir: `${OUT}/assets`,
+  splitting: true,
+  format: "esm",
   entryNames: "[name]-[hash]",
   chunkNames: "[name]-[hash]",
   assetNames: "[name]-[hash]",
   publicPath: "/assets/",
   loader: { ".woff2": "file", ".png": "file", ".json": "json", ".geo": "file" },
-  legalComments: "none",
-  metafile: true,
-  logLevel: "warning",
 });
+// report.js and report.css: each whole, to be written into a file that is opened without the API.
+const report = await esbuild.build({ ...shared, entryPoints: ["src/report.tsx"], outdir: OUT, format: "iife" });
 
 const outputs = built.metafile.outputs;
 const names = Object.keys(outputs);
@@ -65,7 +70,7 @@ fs.writeFileSync(`${OUT}/assets/licenses.txt`, packages.map(licence).join(`\n${"
 
 const first = new Set([...firstLoad(entry), outputs[entry].cssBundle, `${OUT}/index.html`]);
 const manifest = { pages: PAGES.map((page) => page.path), first_load_gzip_bytes: 0, font_bytes: fs.statSync(font).size, files: {} };
-for (const name of [...names, `${OUT}/index.html`, `${OUT}/favicon.svg`, `${OUT}/assets/licenses.txt`].sort()) {
+for (const name of [...names, ...Object.keys(report.metafile.outputs), `${OUT}/index.html`, `${OUT}/favicon.svg`, `${OUT}/assets/licenses.txt`].sort()) {
   const content = fs.readFileSync(name);
   const isText = /\.(js|css|html|geo|svg|txt)$/.test(name);
   const packed = isText ? zlib.gzipSync(content, { level: 9 }) : null;

@@ -1,6 +1,5 @@
 """Signals with what the oracle found, in the order in which it checked them."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +13,7 @@ SIGNALS = "gold.signals"
 VERIFICATIONS = "gold.verifications"
 OUTCOMES = "gold.signal_outcomes"
 SLACK = timedelta(hours=1)  # read again after a start, should the clock have been set back
-MOST = 20_000  # signals in memory at once
+MOST = 10_000  # taken up at once: a quarter of a second
 COLUMNS = [
     *("signal_id", "symbol", "asset_class", "interval", "currency", "bar_time", "close", "signal"),
     *("confidence", "position_size_pct", "buy_probability", "sell_probability", "buy_score", "sell_score"),
@@ -27,22 +26,20 @@ def undecided_since() -> datetime:
     return max(EPOCH, high_water_mark(cached_table(OUTCOMES)) - SLACK)
 
 
-def checked_after(since: datetime) -> Iterator[tuple[list[Row], datetime]]:
-    """(rows of gold.signals with result, checks and times; time of the newest check), by parts.
+def next_checked(since: datetime) -> tuple[list[Row], datetime, bool]:
+    """(signals of the next MOST checks, each with its check; time of the last; whether these are all).
 
     A signal that was checked twice is FAILED if one of the checks was.
     """
     verifications = cached_table(VERIFICATIONS).to_pyarrow_dataset()
     is_new = pc.field("timestamp") > since
     times = verifications.to_table(columns=["timestamp"], filter=is_new)["timestamp"].combine_chunks().sort()
-    after = since
-    for end in [*range(MOST - 1, len(times), MOST), len(times) - 1]:
-        upto = times[end].as_py() if len(times) else since
-        if upto > after:
-            part = (pc.field("timestamp") > after) & (pc.field("timestamp") <= upto)
-            columns = ["signal_id", "bar_time", "result", "timestamp", "feed_time", *CHECKS]
-            yield with_signals(verifications.to_table(columns=columns, filter=part)), upto
-            after = upto
+    if not len(times):
+        return [], since, True
+    upto: datetime = times[min(MOST, len(times)) - 1].as_py()
+    columns = ["signal_id", "bar_time", "result", "timestamp", "feed_time", *CHECKS]
+    checked = verifications.to_table(columns=columns, filter=is_new & (pc.field("timestamp") <= upto))
+    return with_signals(checked), upto, upto == times[-1].as_py()
 
 
 def with_signals(checked: pa.Table) -> list[Row]:

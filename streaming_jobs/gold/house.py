@@ -27,7 +27,7 @@ from lakehouse.trading.outcomes import NEWEST_INTERVALS, age_of, outcome_row
 from lakehouse.trading.paper_engine import PaperAccount, PaperBar
 from lakehouse.trading.series_bars import exact
 from lakehouse.trading.strategy import FollowedOrder, FollowedSignal, follow
-from streaming_jobs.gold.checked_signals import VERIFICATIONS, checked_after, undecided_since
+from streaming_jobs.gold.checked_signals import VERIFICATIONS, next_checked, undecided_since
 
 log = logging.getLogger("lumbung.house")
 HOUSE = "house"
@@ -53,12 +53,13 @@ class House:
         now = now or datetime.now(UTC)
         read_upto = self._read_upto
         try:
-            for signals, upto in checked_after(read_upto):
+            is_all = False
+            while not is_all:
+                signals, read_upto, is_all = next_checked(read_upto)
                 rows = [row for row in signals if outcome_row(row, None) is None]
                 self._decide(
                     book, [row for row in rows if event_id_of(row["signal_id"]) not in book.orders], now
                 )
-                read_upto = upto
             failpoint("house.before_kafka")
             if self._unsent:
                 publish(list(self._unsent.values()))

@@ -14,8 +14,8 @@ from conf.runtime.failpoints import failpoint
 from lakehouse.io.delta import EPOCH, cached_table, high_water_mark
 from lakehouse.trading.bars import INTERVALS
 from lakehouse.trading.outcomes import HouseOrder, fate_of_order, outcome_row
-from streaming_jobs.gold.checked_signals import OUTCOMES, VERIFICATIONS, Row, checked_after, undecided_since
-from streaming_jobs.gold.driver import MOST_KEYS, TICK, Change, GoldJob, among, literal
+from streaming_jobs.gold.checked_signals import OUTCOMES, VERIFICATIONS, Row, next_checked, undecided_since
+from streaming_jobs.gold.driver import MOST_KEYS, TICK, Change, GoldJob, among, literal, versions_of
 from streaming_jobs.gold.house import HOUSE, event_id_of
 
 TRADES = "gold.trades"
@@ -35,6 +35,7 @@ class SignalOutcomes(GoldJob):
         self._mark = EPOCH
         self._undecided: dict[str, Row] = {}
         self._orders: dict[str, HouseOrder] = {}  # trade_id -> as the table shows it
+        self._orders_version: dict[str, tuple[str, int]] = {}
 
     def changes(self) -> Iterator[Change]:
         """A row for each signal that was decided since, and again where its order was filled or ended."""
@@ -43,30 +44,29 @@ class SignalOutcomes(GoldJob):
             self._read_upto = undecided_since()
             self._mark = stored
             self._undecided.clear()
-            self._orders.clear()
-        orders = house_orders()
-        changed = {name for name, order in orders.items() if self._orders.get(name) != order}
-        yield from self._decided([], orders)
-        for signals, upto in checked_after(self._read_upto):
-            self._read_upto = upto
-            yield from self._decided(signals, orders)
-        failpoint("signal_outcomes.after_append")
-        yield from of_orders({name: orders[name] for name in changed})
-        failpoint("signal_outcomes.after_orders")
-        self._orders = orders
-
-    def _decided(self, checked: Sequence[Row], orders: dict[str, HouseOrder]) -> Iterator[Change]:
-        """Rows of these signals, and of those that waited, once they are decided."""
+            self._orders = {}
+            self._orders_version = {}
+        version = versions_of({TRADES: cached_table(TRADES)})
+        orders = self._orders if version == self._orders_version else house_orders()
+        changed = {name: order for name, order in orders.items() if self._orders.get(name) != order}
+        checked, upto, is_all = next_checked(self._read_upto)
         waiting = self._undecided | {row["signal_id"]: row for row in without_row(checked)}
         rows = {name: outcome_row(row, orders.get(event_id_of(name))) for name, row in waiting.items()}
-        self._undecided = {name: waiting[name] for name, row in rows.items() if row is None}
-        assert self._read_upto is not None
-        oldest = min((row["timestamp"] - TICK for row in self._undecided.values()), default=self._read_upto)
+        undecided = {name: waiting[name] for name, row in rows.items() if row is None}
         decided = [row for row in rows.values() if row is not None]
         if decided:
-            self._mark = max(self._mark, oldest)
+            oldest = min((row["timestamp"] - TICK for row in undecided.values()), default=upto)
             failpoint("signal_outcomes.before_append")
-            yield Change(OUTCOMES, decided, is_added=True, upto=self._mark)
+            yield Change(OUTCOMES, decided, is_added=True, upto=max(stored, oldest))
+            self._mark = max(stored, oldest)
+        failpoint("signal_outcomes.after_append")
+        self._read_upto = upto
+        self._undecided = undecided
+        self.is_behind = not is_all
+        yield from of_orders(changed)
+        self._orders = orders
+        self._orders_version = version
+        failpoint("signal_outcomes.after_orders")
 
 
 def without_row(signals: Sequence[Row]) -> list[Row]:

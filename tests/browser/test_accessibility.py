@@ -42,7 +42,10 @@ def variants(page: Page) -> Iterator[str]:
                 "document.documentElement.dataset.theme + ' ' + document.documentElement.lang"
             )
             page.locator(".tools button[aria-pressed]").click()
-        page.locator(".tools button[lang]").click()
+        other = page.locator(".tools button[lang]")
+        language = other.get_attribute("lang") or ""
+        other.click()
+        expect(page.locator("html")).to_have_attribute("lang", language)  # its texts were read
 
 
 def keep_pictures(page: Page, path: str) -> None:

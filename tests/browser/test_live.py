@@ -223,6 +223,23 @@ def test_sentence_chart_and_map_are_read_again_when_their_table_is_new(
     eventually(are_read)
 
 
+@pytest.mark.parametrize(
+    ("table", "address"),
+    [
+        ("gold.bars_live", "/api/v1/bars"),
+        ("gold.signal_outcomes", "/api/v1/signal-outcomes"),
+        ("gold.trades", "/api/trades/history"),
+    ],
+)
+def test_page_of_trading_reads_what_has_a_new_version(
+    page: Page, running: ApiProcess, table: str, address: str
+) -> None:
+    page.goto("/trades?simbol=COIN")
+    expect(page.locator("svg.candles")).to_be_visible()
+    with page.expect_request(lambda request: address in request.url):
+        write(running.stack.lake_root, table, [])
+
+
 def test_server_that_is_gone_is_one_banner_over_greyed_figures(page: Page, running: ApiProcess) -> None:
     routes = passed_on(page, lambda text: [text])
     opened(page, running)

@@ -1,6 +1,7 @@
 """Logic of the pages that needs no page, tested by Deno."""
 
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ SIGNALS = web_page.VENV / CORE
 LOGIC = REPO / "tests" / "browser" / "logic"
 ORDERS: list[dict[str, Any]] = json.loads((LOGIC / "gauge_cases.json").read_text(encoding="utf-8"))
 FOUR_LIMITS = vars(Limits()).keys()
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_logic_of_the_pages_holds(tmp_path: Path) -> None:
@@ -41,6 +43,8 @@ def test_contract_breaks_where_the_gauges_of_an_order_do(given: dict[str, Any]) 
     amounts = {name: Decimal(str(value)) for name, value in given.items() if isinstance(value, int | float)}
     waiting = [OpenOrder("COIN", side.upper(), amounts[f"waiting_{side}"]) for side in ("buy", "sell")]
     state = AccountState(
+        at=NOW,
+        day_ends=NOW,
         cash=amounts["cash"],
         day_open_equity=amounts["day_open"],
         accepted_today=given["accepted_today"],

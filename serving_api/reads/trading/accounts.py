@@ -10,10 +10,18 @@ from starlette.requests import Request
 
 from conf.settings import settings
 from lakehouse.identity.roles import Role
-from lakehouse.trading.books import CURRENCY, NEWEST_ACCEPTED
-from lakehouse.trading.limits import AccountState, Limits, OpenOrder
-from lakehouse.trading.market_terms import cents
-from lakehouse.trading.paper_engine import trading_day
+from lakehouse.trading.books import CURRENCY, NEWEST_ACCEPTED, closed_trades
+from lakehouse.trading.closed_trades import end_of_day, lost_in_day, newest_lost, trading_day
+from lakehouse.trading.limits import (
+    AccountState,
+    Limits,
+    OpenOrder,
+    Violation,
+    day_lock,
+    symbol_lock,
+    values_of,
+)
+from lakehouse.trading.market_terms import cents, market_terms
 from lakehouse.trading.performance import as_number, held_instead, performance
 from lakehouse.trading.series_bars import exact
 from serving_api.http.callers import principal_of
@@ -23,7 +31,7 @@ from serving_api.reads.trading.market import live_bars
 
 PORTFOLIO = "gold.portfolio"
 HOUSE = "house"
-LISTS = ("positions", "waiting", "closed_trades", "accepted", "bought", "days")  # JSON in PORTFOLIO
+LISTS = ("positions", "waiting", "accepted", "bought", "days")  # JSON in PORTFOLIO
 MOST_SYMBOLS = 20  # with price history on the dashboard
 Row = dict[str, Any]
 
@@ -45,14 +53,21 @@ def limits_in_force() -> Limits:
 
 def account_row(snapshots: Snapshots, account: str) -> Row:
     """The row of an account, positions and lists as values; of one that never traded, what it begins with."""
-    row = snapshots[PORTFOLIO].rows_by("account").get(account)
+    snapshot = snapshots[PORTFOLIO]
+    row = snapshot.rows_by("account").get(account)
     if row is not None:
-        return row | {name: orjson.loads(row[name] or "[]") for name in LISTS}
+        return snapshot.cached(("account", account), lambda: with_lists(row))
     start = settings().trading.initial_balance
     amounts = {"cash": start, "equity": start, "day_open_equity": start}
     zero = dict.fromkeys(("realised_pnl", "unrealised_pnl", "fees"), 0.0)
     begun = {"account": account, "currency": CURRENCY, "trading_day": None, "accepted_today": 0}
-    return {**begun, **amounts, **zero, **{name: [] for name in LISTS}}
+    return {**begun, **amounts, **zero, **{name: [] for name in (*LISTS, "closed_trades")}}
+
+
+def with_lists(row: Row) -> Row:
+    """A row of gold.portfolio with its JSON as values."""
+    lists = {name: orjson.loads(row[name] or "[]") for name in LISTS}
+    return row | lists | {"closed_trades": closed_trades(row["closed_trades"])}
 
 
 def today(now: datetime | None = None) -> date:
@@ -77,9 +92,12 @@ def account_state(
         prices.setdefault(order["symbol"], exact(order["mark"]))
     day = today(now)
     is_today = row["trading_day"] is not None and row["trading_day"] >= day
+    day_hours = settings().trading.day_hours
     cash = cents(exact(row["cash"]))
     equity = cash + sum((positions[symbol] * prices[symbol] for symbol in positions), Decimal(0))
     return AccountState(
+        at=now,
+        day_ends=end_of_day(now, day_hours),
         cash=cash,
         day_open_equity=cents(exact(row["day_open_equity"])) if is_today else equity,
         accepted_today=(row["accepted_today"] if is_today else 0)
@@ -87,6 +105,8 @@ def account_state(
         positions=positions,
         prices=prices,
         waiting=waiting,
+        lost_today=lost_in_day(row["closed_trades"], now, day_hours),
+        lost=newest_lost(row["closed_trades"]),
     )
 
 
@@ -131,12 +151,24 @@ def dashboard_of(snapshots: Snapshots, account: str, under_way: Sequence[Mapping
         "trades_today": state.accepted_today,
         "daily_pnl": round(equity - row["day_open_equity"], 2) if is_today else 0.0,
         "performance": {
-            **performance([exact(net) for net in row["closed_trades"]]),
-            "total_pnl": round(sum(row["closed_trades"]), 2),
+            **performance(row["closed_trades"]),
+            "total_pnl": float(sum((trade.net for trade in row["closed_trades"]), Decimal(0))),
         },
         "limits": {name: as_number(value) for name, value in vars(limits).items()},
+        "locks": locks(state, limits, bars),
         "simulated": True,
     }
+
+
+def locks(state: AccountState, limits: Limits, bars: Mapping[str, Row]) -> list[Row]:
+    """What may not be bought now after losses, and until when; symbol None: anything."""
+    of_day = day_lock(state, limits)
+    broken: list[tuple[str | None, Violation]] = [] if of_day is None else [(None, of_day)]
+    for symbol in sorted(state.lost.keys() & bars.keys()):
+        terms = market_terms(bars[symbol]["asset_class"], bars[symbol]["currency"])
+        if locked := symbol_lock(symbol, state, limits, terms):
+            broken.append((symbol, locked))
+    return [{"symbol": symbol, **values_of(each)} for symbol, each in broken]
 
 
 def valued(held: Mapping[str, Any], bars: Mapping[str, Row]) -> Row:

@@ -83,11 +83,16 @@ class RuleViolation(BaseModel):
     """A limit that an order breaks."""
 
     rule: str = Field(
-        description="max_position_size_pct, max_daily_loss_pct, min_confidence, max_daily_trades; cash, "
-        "holding or quantity for what the account lacks; unfilled for an order that no bar filled"
+        description="max_position_size_pct, max_daily_loss_pct, min_confidence, max_daily_trades; "
+        "max_losing_trades or symbol_locked after losses; cash, holding or quantity for what the account "
+        "lacks; unfilled for an order that no bar filled; of the house also position_open, order_waiting and "
+        "history, of a signal margin, score and oracle"
     )
     limit: float
     actual: float
+    until: datetime | None = Field(
+        None, description="when it ends by itself; null where time does not end it"
+    )
 
 
 class SignalOutcome(BaseModel):

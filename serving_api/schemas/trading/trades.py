@@ -97,6 +97,17 @@ class TradeRow(BaseModel):
     )
 
 
+class TradeResult(BaseModel):
+    """Closed trades of an account that have something in common."""
+
+    key: str = Field(description="symbol, reason, or period: 2026-11-27, 2026-W48, 2026-11")
+    trades: int = Field(ge=1, description="positions from the first purchase until nothing is held")
+    wins: int = Field(ge=0, description="trades with a result above 0")
+    net_pnl: float = Field(description="their results, fees taken off")
+    average_pnl: float
+    fees: float = Field(ge=0)
+
+
 class RecordedTrade(BaseModel):
     """The order that a block is about."""
 
@@ -184,6 +195,16 @@ class AccountLimits(BaseModel):
     max_daily_loss_pct: float = Field(ge=0, le=100)
     min_confidence: Share
     max_daily_trades: int = Field(ge=0)
+    max_losing_trades: int = Field(ge=0, description="trades of a trading day that lost; 0: no limit")
+    symbol_lock_bars: int = Field(
+        ge=0, description="bars for which a symbol is not bought after a trade of it that lost; 0: none"
+    )
+
+
+class AccountLock(RuleViolation):
+    """What may not be bought now, after losses."""
+
+    symbol: str | None = Field(description="null: nothing may be bought")
 
 
 class TradingDashboard(BaseModel):
@@ -202,5 +223,6 @@ class TradingDashboard(BaseModel):
     daily_pnl: float
     performance: AccountPerformance
     limits: AccountLimits
+    locks: list[AccountLock] = Field(description="what may not be bought now, after losses; sales pass")
     simulated: Literal[True] = Field(description="no money is at stake")
     meta: Meta

@@ -10,7 +10,7 @@ import "./styles/base.css";
 import "./styles/parts.css";
 import "./styles/queue.css";
 import { EMBEDDED, ENTRIES, METHOD_PAGE, PAGES, SIGN_IN, type Entry } from "./entries.ts";
-import { lang, setLanguage, t } from "./i18n/index.ts";
+import { lang, ready, setLanguage, t } from "./i18n/index.ts";
 import { Home } from "./pages/Home.tsx";
 import { address, useFeed } from "./data/feed.ts";
 import { link, startLive } from "./data/live.ts";
@@ -86,7 +86,7 @@ function Account() {
 function Tools() {
   const other = lang.value === "id" ? "en" : "id";
   const turnLanguage = () => {
-    setLanguage(other);
+    void setLanguage(other);
     setParams({ lang: other === "id" ? null : other }, false);
   };
   return (
@@ -150,4 +150,4 @@ showHiddenCharacters();
 resume();
 startLive();
 startRouter(PAGES.map((entry) => entry.path));
-render(<App />, document.getElementById("app")!);
+void ready.finally(() => render(<App />, document.getElementById("app")!));

@@ -46,8 +46,8 @@ Deno.test("the file holds the days that are drawn, with forecast and intervals",
   assert.deepEqual(row(3), { ...ahead, forecast_idr: 105, forecast_low_80: 102, forecast_high_80: 108, forecast_low_95: 100, forecast_high_95: 111 });
 });
 
-Deno.test("a seam is drawn on the province that has it, within the days that are shown", () => {
-  setLanguage("en");
+Deno.test("a seam is drawn on the province that has it, within the days that are shown", async () => {
+  await setLanguage("en");
   const panel = seriesPanel(SERIES, "Aceh", [], null);
   assert.deepEqual(panel.seams.map(({ seconds }) => panel.seconds.indexOf(seconds)), [2]);
   assert.match(panel.seams[0].text, /pihps before, own from here.*−5\.0/);
@@ -55,8 +55,8 @@ Deno.test("a seam is drawn on the province that has it, within the days that are
   assert.equal(seriesPanel(SERIES, "Papua", [], null).seams.length, 0);
 });
 
-Deno.test("dots have the size of their score, stand on their province's line and name the largest shares", () => {
-  setLanguage("id");
+Deno.test("dots have the size of their score, stand on their province's line and name the largest shares", async () => {
+  await setLanguage("id");
   const week = (market_date: string, impact_score: number, region = "Aceh") => ({ region, market_date, impact_score, price_change: 0.061, unexplained_pct: 40, factors_with_weights: { musim: 10, distribusi: 90 } }) as unknown as ImpactWeek;
   const odd = { event_time: "2026-11-18T03:00:00Z", price_idr: 180 } as unknown as Anomaly;
   const weeks = [week("2026-11-16", 10), week("2026-11-18", 33), week("2026-11-19", 66), week("2026-11-17", 90), week("2026-11-18", 90, "Papua")];
@@ -96,8 +96,8 @@ Deno.test("the axis of prices holds every line, and a wide interval does not squ
   assert.ok(priceRange({ ...panel, lines: panel.lines.slice(-2, -1), reference: null, dots: [], bands: [] }, first, first)[1] > 100);
 });
 
-Deno.test("the axis of days never repeats a name", () => {
-  setLanguage("id");
+Deno.test("the axis of days never repeats a name", async () => {
+  await setLanguage("id");
   for (const [from, to] of [["2026-11-01", "2026-11-02"], ["2026-09-01", "2026-11-27"], ["2025-11-28", "2026-11-27"], ["2021-06-10", "2026-11-27"], ["2026-02-01", "2026-06-15"]])
     for (const most of [3, 8, 14]) {
       const texts = tickTexts(dayTicks(secondsOf(from), secondsOf(to), most));
@@ -107,8 +107,8 @@ Deno.test("the axis of days never repeats a name", () => {
   assert.deepEqual(tickTexts(dayTicks(secondsOf("2025-11-28"), secondsOf("2026-03-31"), 14)), ["Des 25", "Jan 26", "Feb 26", "Mar 26"]);
 });
 
-Deno.test("a day is read from the dearest line down, with the highest and the lowest province", () => {
-  setLanguage("en");
+Deno.test("a day is read from the dearest line down, with the highest and the lowest province", async () => {
+  await setLanguage("en");
   const texts = readout({ ...whole(), seams: [] }, 2).map((text) => text.replaceAll("\u00a0", " "));
   assert.deepEqual(texts, ["18 Nov 2026", "Papua Rp 112 (highest)", "National average Rp 102", "Aceh Rp 99 (lowest)", "Ceiling Rp 95", "7 hari: +6,1"]);
 });

@@ -1,6 +1,6 @@
 /** Figures and moments as text, in both languages. */
 import assert from "node:assert/strict";
-import { change, day, dayIn, duration, figure, moment, percent, rupiah, rupiahAxis, timeOfSeconds, whole } from "../../../serving_api/web/src/i18n/format.ts";
+import { barTexts, change, day, dayIn, duration, figure, moment, monthOf, percent, rupiah, rupiahAxis, timeOfSeconds, whole } from "../../../serving_api/web/src/i18n/format.ts";
 import { setLanguage } from "../../../serving_api/web/src/i18n/index.ts";
 
 type Case = [text: () => string, indonesian: string, english: string];
@@ -34,6 +34,9 @@ const CASES: Case[] = [
   [() => moment("2026-11-20T23:30:00Z", "Asia/Pontianak"), "21 Nov 2026, 06.30 WIB", "21 Nov 2026, 06:30 WIB"],
   [() => moment("2026-11-20T23:30:00Z", "Mars/Olympus"), "21 Nov 2026, 06.30 WIB", "21 Nov 2026, 06:30 WIB"],
   [() => moment(null), "–", "–"],
+  [() => barTexts(["2026-11-20T00:00:00Z", "2026-11-21T00:00:00Z"]).join(" | "), "20 Nov | 21 Nov", "20 Nov | 21 Nov"],
+  [() => barTexts(["2026-11-20T16:58:00Z", "2026-11-20T17:03:00Z", "2026-11-20T17:08:00Z"]).join(" | "), "20 Nov 23.58 | 21 Nov 00.03 | 00.08", "20 Nov 23:58 | 21 Nov 00:03 | 00:08"],
+  [() => monthOf("2026-05"), "Mei 26", "May 26"],
   [() => day("2023-11-20"), "20 Nov 2023", "20 Nov 2023"],
   [() => day(undefined), "–", "–"],
   [() => timeOfSeconds(Date.parse("2026-11-20T23:30:15Z") / 1000), "06.30.15", "06:30:15"],
@@ -41,7 +44,7 @@ const CASES: Case[] = [
 ];
 
 for (const [language, nth] of [["id", 1], ["en", 2]] as const)
-  Deno.test(`figures and moments are written as people write them: ${language}`, () => {
-    setLanguage(language);
+  Deno.test(`figures and moments are written as people write them: ${language}`, async () => {
+    await setLanguage(language);
     for (const [nthCase, entry] of CASES.entries()) assert.equal(entry[0]().replaceAll("\u00a0", " "), entry[nth], `case ${nthCase}`);
   });

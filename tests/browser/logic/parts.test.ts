@@ -1,8 +1,10 @@
 /** Parts of pages without a page: search, kinds of features, answers as files. */
 import assert from "node:assert/strict";
 import type { Importance } from "../../../serving_api/web/src/data/types.ts";
+import { numbersOf } from "../../../serving_api/web/src/i18n/amount.ts";
 import { byKind } from "../../../serving_api/web/src/pages/models/kinds.ts";
 import { matches } from "../../../serving_api/web/src/pages/search.ts";
+import { depthOf, yearsOf } from "../../../serving_api/web/src/pages/trading/months.ts";
 import { mondayOf, shifted, toneOf } from "../../../serving_api/web/src/pages/week.ts";
 import { answerRows } from "../../../serving_api/web/src/ui/answerRows.ts";
 
@@ -34,4 +36,16 @@ Deno.test("a day belongs to the week of the Monday before it, over the ends of m
   assert.deepEqual(["2026-11-23", "2026-11-29", "2027-01-01", "2024-03-01"].map(mondayOf), ["2026-11-23", "2026-11-23", "2026-12-28", "2024-02-26"]);
   assert.equal(shifted("2024-02-26", 6), "2024-03-03");
   assert.deepEqual([0.005, -0.005, 0.0049, -0.0049].map(toneOf), ["rose", "fell", "stayed", "stayed"]);
+});
+
+Deno.test("values to try are read with a decimal comma or point, and what is no number is left out", () => {
+  assert.deepEqual(["5; 10;20", "1,5; 2", "1.5, 2", "0,5", "x; 7", ""].map(numbersOf), [[5, 10, 20], [1.5, 2], [1.5, 2], [0.5], [7], []]);
+});
+
+Deno.test("months of a backtest become years, each month on top of the one before", () => {
+  const month = (name: string, return_pct: number | null) => ({ month: name, return_pct });
+  const years = yearsOf([month("2024-12", 10), month("2025-01", 10), month("2025-02", -50), month("2025-04", null)]);
+  assert.deepEqual(years.map(({ year, months }) => [year, months[0], months[1], months[3], months[11]]), [["2024", null, null, null, 10], ["2025", 10, -50, null, null]]);
+  assert.deepEqual(years.map(({ total }) => Math.round(total!)), [10, -45]);
+  assert.deepEqual([depthOf(-8, 8), depthOf(4, 8), depthOf(0, 8), depthOf(1, 0)], [42, 21, 0, 0]);
 });

@@ -78,7 +78,7 @@ def test_nothing_is_claimed_of_a_driftless_walk(walk: Bars):
     assert len(result.trials) == 12 and not shown["profit_claim"]
     assert shown["verdict"].startswith("no profit is claimed")
     assert shown["metrics"]["bars"] == 500 and len(shown["equity"]) == 500
-    closed = [float(net) for net in result.account.account.closed_trades]
+    closed = [float(trade.net) for trade in result.account.account.closed_trades]
     metrics = shown["metrics"]
     assert (metrics["best_trade"], metrics["worst_trade"]) == (max(closed), min(closed))
     assert metrics["average_profit"] > 0 > metrics["average_loss"] and len(closed) == metrics["trades"]

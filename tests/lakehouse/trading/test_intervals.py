@@ -1,13 +1,21 @@
 """Lengths of bars and sessions of exchanges: bars of a year, gaps, pauses, feasts, usual moves."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from lakehouse.trading.bars import INTERVALS
 from lakehouse.trading.exchanges import exchanges
-from lakehouse.trading.sessions import Times, bars_a_year, calendar_names, calendar_of, missing_bars
+from lakehouse.trading.sessions import (
+    Times,
+    bars_a_year,
+    bars_since,
+    calendar_names,
+    calendar_of,
+    missing_bars,
+    time_after_bars,
+)
 from lakehouse.validation.kinds.bars import return_limit
 
 LEAST_CLOSURES = 15  # working days a year on which Jakarta is closed
@@ -84,3 +92,25 @@ def test_every_listed_exchange_has_a_calendar():
 def test_usual_return_of_a_night_is_that_of_a_day():
     assert return_limit("equity", "5m", 1) == 0.1 and return_limit("equity", "5m", 200) == 0.25
     assert return_limit("crypto", "15m", 4) == 0.2 and return_limit("crypto", "1d", 1) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("exchange", "interval", "begin", "bars", "until"),
+    [
+        (None, "5m", "2026-01-02T23:55Z", 2, "2026-01-03T00:10Z"),
+        (None, "1d", "2026-01-02T00:00Z", 5, "2026-01-08T00:00Z"),
+        ("USD", "1d", "2026-01-02T00:00Z", 1, "2026-01-06T00:00Z"),  # of Friday until Monday has ended
+        ("USD", "1d", "2026-01-16T00:00Z", 1, "2026-01-21T00:00Z"),  # the Monday is a holiday
+        ("USD", "5m", "2026-01-02T20:55Z", 2, "2026-01-05T14:40Z"),
+        ("USD", "5m", "2026-01-02T20:50Z", 1, "2026-01-02T21:00Z"),
+        ("XXX", "1d", "2026-01-02T00:00Z", 2, "2026-01-05T00:00Z"),  # no calendar: like a coin
+    ],
+)
+def test_bars_after_a_bar_end_when_they_are_counted(
+    exchange: str | None, interval: str, begin: str, bars: int, until: str
+):
+    first = datetime.fromisoformat(begin)
+    end = time_after_bars(exchange, interval, first, bars)
+    assert end == datetime.fromisoformat(until)
+    assert bars_since(exchange, interval, first, end) == bars
+    assert bars_since(exchange, interval, first, end - timedelta(microseconds=1)) == bars - 1

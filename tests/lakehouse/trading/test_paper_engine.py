@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lakehouse.trading.bars import INTERVALS
+from lakehouse.trading.closed_trades import ClosedTrade, newest_lost
 from lakehouse.trading.limits import Limits, ProposedOrder, violations
 from lakehouse.trading.market_terms import CRYPTO, MarketTerms, market_terms
 from lakehouse.trading.paper_engine import ExitLevels, PaperAccount, PaperOrder
@@ -58,7 +59,10 @@ def test_order_fills_at_the_next_open_with_costs() -> None:
     assert sale.price == Decimal("129.935")
     assert sale.pnl == Decimal("259.87") - Decimal("220.11") - Decimal("0.26")
     assert held.cash == held.equity == Decimal("10039.28")
-    assert held.closed_trades == [Decimal("39.28")]
+    (trade,) = held.closed_trades
+    assert (trade.net, trade.fees, trade.bars) == (Decimal("39.28"), Decimal("0.48"), 1)
+    assert (trade.entry, trade.exit) == ("order", "order")
+    assert (trade.opened_at, trade.closed_at) == (BEGIN + timedelta(days=1), BEGIN + timedelta(days=2))
     assert performance(held.closed_trades)["win_rate"] == 1
 
 
@@ -157,6 +161,8 @@ def test_position_is_sold_inside_the_bar_that_reaches_a_level(
     assert holds_to_the_cent(held) and bool(held.positions) == (price is None)
     if price:
         assert (fills[0].trade_id, fills[0].side) == (purchase.trade_id, "SELL")
+        (trade,) = held.closed_trades
+        assert trade.exit == ("stop" if Decimal(price) <= 95 else "take_profit") and trade.bars == 1
         assert held.take(paper_bar(3, "1", high=Decimal(1), low=Decimal(1))) == []
 
 
@@ -213,7 +219,58 @@ def test_waiting_orders_count_and_nothing_is_sold_twice() -> None:
     assert [each.rule for each in violations(selling, held.state(BEGIN), LIMITS, FREE)] == ["holding"]
 
 
-EVERY_RULE = {*FOUR_LIMITS, "cash", "holding", "quantity"}
+def trade(net: str, day: float, symbol: str = "COIN") -> ClosedTrade:
+    """A trade that was closed in the bar that begins so many days after BEGIN."""
+    at = BEGIN + timedelta(days=day)
+    return ClosedTrade(symbol, "1d", "order", "order", at, at, Decimal(net), Decimal(0), 1)
+
+
+@pytest.mark.parametrize(
+    ("closed", "side", "days", "most", "bars", "expected"),
+    [
+        (["-1"] * 4, "BUY", 0.5, 5, 0, []),
+        (["-1"] * 5, "BUY", 0.5, 5, 0, ["max_losing_trades"]),
+        (["-1"] * 4 + ["0"], "BUY", 0.5, 5, 0, ["max_losing_trades"]),  # a tie is a loss
+        (["-1"] * 4 + ["1"] * 3, "BUY", 0.5, 5, 0, []),
+        (["-1"] * 9, "BUY", 0.5, 0, 0, []),
+        (["-1"] * 9, "SELL", 0.5, 5, 5, []),
+        (["-1"] * 5, "BUY", 17 / 24, 5, 0, []),  # the next trading day
+        (["-1"] * 5, "BUY", 17 / 24 - 1e-9, 5, 0, ["max_losing_trades"]),
+        (["-1"], "BUY", 1, 0, 1, ["symbol_locked"]),
+        (["-1"], "BUY", 2 - 1e-9, 0, 1, ["symbol_locked"]),
+        (["-1"], "BUY", 2, 0, 1, []),
+        (["-1", "1"], "BUY", 5, 0, 5, ["symbol_locked"]),
+        (["-1", "1"], "BUY", 6, 0, 5, []),
+        (["1"], "BUY", 1, 0, 5, []),
+    ],
+)
+def test_protections_after_losses_at_their_boundaries(
+    closed: list[str], side: str, days: float, most: int, bars: int, expected: list[str]
+) -> None:
+    held = account()
+    held.accept(order("BUY", "1", -1))
+    held.take(paper_bar(0, "100"))
+    trades = [trade(net, 0) for net in closed]
+    held.closed_trades, held.lost = trades, newest_lost(trades)
+    at = BEGIN + timedelta(days=days)
+    limits = Limits(max_losing_trades=most, symbol_lock_bars=bars)
+    proposed = ProposedOrder("COIN", side, Decimal(1), Decimal(100), Decimal(1))
+    broken = violations(proposed, held.state(at), limits, CRYPTO)
+    assert [each.rule for each in broken] == expected
+    ends = {
+        "max_losing_trades": BEGIN + timedelta(hours=17),
+        "symbol_locked": BEGIN + timedelta(days=1 + bars),
+    }
+    assert [each.until for each in broken] == [ends[rule] for rule in expected]
+    for each in broken:
+        assert each.until is not None
+        later = violations(proposed, held.state(each.until), limits, CRYPTO)
+        earlier = violations(proposed, held.state(each.until - timedelta(microseconds=1)), limits, CRYPTO)
+        assert each.rule not in {other.rule for other in later}
+        assert each.rule in {other.rule for other in earlier}
+
+
+EVERY_RULE = {*FOUR_LIMITS, "max_losing_trades", "symbol_locked", "cash", "holding", "quantity"}
 WIB = timedelta(hours=7)
 
 
@@ -221,6 +278,7 @@ WIB = timedelta(hours=7)
 @pytest.mark.parametrize("orders", [3_000, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_random_orders_break_no_limit_and_lose_no_cent(orders: int, interval: str) -> None:
     """288 orders of five minutes a trading day break every rule there is."""
+    limits = Limits(max_daily_trades=30)  # protections after losses leave fewer than 50
     random = np.random.default_rng(7)
     held = account()
     price = 100.0
@@ -231,6 +289,8 @@ def test_random_orders_break_no_limit_and_lose_no_cent(orders: int, interval: st
     rules: Counter[str] = Counter()
     a_day: Counter[date] = Counter()
     opened: dict[date, Decimal] = {}
+    lost: Counter[date] = Counter()
+    locked_until = -1
     for number in range(orders):
         price *= float(np.exp(random.normal(0, 0.03)))
         volume = Decimal(int(random.integers(1, 2000)))
@@ -238,23 +298,30 @@ def test_random_orders_break_no_limit_and_lose_no_cent(orders: int, interval: st
         begin = BEGIN + number * INTERVALS[interval]
         extremes = {"high": Decimal(f"{price * 1.03:.6f}"), "low": Decimal(f"{price * 0.97:.6f}")}
         bar = paper_bar(0, f"{price:.6f}", close, volume=volume, interval=interval, time=begin, **extremes)
+        before = len(held.closed_trades)
         held.take(bar)
         assert holds_to_the_cent(held)
+        for closed in held.closed_trades[before:]:
+            if closed.net <= 0:
+                lost[(bar.time + WIB).date()] += 1
+                locked_until = number + 4
         day = (bar.closed_at + WIB).date()
         opened.setdefault(day, held.equity)
         held.begin_day(bar.closed_at)
         quantity = CRYPTO.whole_lots(Decimal(repr(float(quantities[number]))))
         confidence = Decimal(repr(float(confidences[number])))
         proposed = ProposedOrder("COIN", str(sides[number]), quantity, bar.close, confidence)
-        broken = violations(proposed, held.state(bar.closed_at), LIMITS, CRYPTO)
+        broken = violations(proposed, held.state(bar.closed_at), limits, CRYPTO)
         rules.update(each.rule for each in broken)
         if not broken:
             accepted += 1
             a_day[day] += 1
-            assert a_day[day] <= LIMITS.max_daily_trades
+            assert a_day[day] <= limits.max_daily_trades
             if proposed.side == "BUY":
                 assert 20 * (opened[day] - held.equity) < opened[day], "a day that lost 5 % buys nothing"
-            assert confidence >= LIMITS.min_confidence
+                assert lost[day] < 5, "nor one in which five trades lost"
+                assert number > locked_until, "nor within five bars after the one in which a trade lost"
+            assert confidence >= limits.min_confidence
             value = held.positions["COIN"].quantity * bar.close if held.positions else Decimal(0)
             after = value + (quantity if sides[number] == "BUY" else -quantity) * bar.close
             assert 0 <= after <= held.equity / 5

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from lakehouse.contracts.contract import contracts
+from lakehouse.trading.strategies import EXITS, STRATEGIES, variants
 from scripts.stack import web_page
 from serving_api.app import create
 
 TEXTS = web_page.SOURCES / "src" / "i18n"
+OFFERED = web_page.SOURCES / "src" / "pages" / "trading" / "strategies.json"
 
 
 def test_field_that_the_api_does_not_answer_fails_the_check_of_the_page(tmp_path: Path) -> None:
@@ -43,3 +45,18 @@ def test_every_rule_of_alerts_is_named_and_explained_on_the_page(language: str) 
     words = json.loads((TEXTS / f"{language}.json").read_text(encoding="utf-8"))
     wanted = {f"alert_{part}_{name}" for part in ("rule", "about") for name in names}
     assert wanted <= words.keys(), wanted - words.keys()
+
+
+def test_form_of_a_backtest_offers_every_strategy_with_the_ranges_of_its_parameters() -> None:
+    offered = json.loads(OFFERED.read_text(encoding="utf-8"))
+    known = {name: strategy.parameters for name, strategy in STRATEGIES.items()} | {"exits": EXITS}
+    ranges = {
+        name: {key: (value["low"], value["high"]) for key, value in parameters.items()}
+        for name, parameters in (offered["strategies"] | {"exits": offered["exits"]}).items()
+    }
+    assert ranges == {
+        name: {key: (value.low, value.high) for key, value in parameters.items()}
+        for name, parameters in known.items()
+    }
+    for name, parameters in offered["strategies"].items():
+        assert variants(name, {key: value["tried"] for key, value in parameters.items()})

@@ -21,19 +21,21 @@ from lakehouse.io.delta import read_rows
 from lakehouse.times import parse_time
 from lakehouse.trading.bars import INTERVALS, Bars
 from lakehouse.trading.books import NEWEST_ACCEPTED, AccountTerms, Book
+from lakehouse.trading.limits import Limits, ProposedOrder, violations
+from lakehouse.trading.market_terms import CRYPTO
 from serving_api.http.idempotency_store import KeptResponses
 from serving_api.reads.snapshots import Snapshots, empty_snapshot
-from serving_api.reads.trading.accounts import PORTFOLIO, account_state, not_in_table
+from serving_api.reads.trading.accounts import PORTFOLIO, account_state, locks, not_in_table
 from serving_api.reads.trading.market import TABLE as BARS_LIVE
 from serving_api.reads.trading.market import is_stale
 from streaming_jobs.gold.ledger import LedgerJob
 from streaming_jobs.gold.signals import Signals
 from streaming_jobs.gold.trades import Trades
 from tests.conftest import Broker
-from tests.lakehouse.trading.made_bars import BEGIN, random_bars
+from tests.lakehouse.trading.made_bars import BEGIN, paper_bar, random_bars
 from tests.support.api import Api, ApiProcess, Environment, new_stack
 from tests.support.empty_lake import copy_empty_tables
-from tests.support.trading.bars_lake import bar_rows, land_batch
+from tests.support.trading.bars_lake import bar_rows, land_batch, order_row
 
 BARS = random_bars(61, 261)
 # No trading day ends while a test runs.
@@ -330,6 +332,31 @@ def test_what_a_day_counts_ends_with_it(day_hours: int, ends: datetime) -> None:
     assert (before.accepted_today, before.day_open_equity) == (50, 11_000)
     after = account_state(snapshots, "ana", [], ends)
     assert (after.accepted_today, after.day_open_equity) == (0, 10_000)
+
+
+def test_losses_lock_a_symbol_and_the_day_alike_for_house_and_api() -> None:
+    rows = bar_rows(BARS, 0, 3)
+    book = Book("ana", AccountTerms(Decimal(10_000), 7))
+    for at, side in ((0, "BUY"), (1, "SELL")):
+        book.log(order_row(f"t{at}", side, 1.0, rows[at]))
+    book.replay([paper_bar(day, price) for day, price in enumerate(("100", "100", "90"))])
+    schema = arrow_schema(contracts()[PORTFOLIO])
+    portfolio = pa.Table.from_pylist([book.portfolio_row()], schema=schema)
+    tables = {PORTFOLIO: replace(empty_snapshot(PORTFOLIO), rows=portfolio)}
+    snapshots = cast(Snapshots, tables | {BARS_LIVE: empty_snapshot(BARS_LIVE)})
+    bars = {"COIN": {"asset_class": "crypto", "currency": "USD"}}
+    buying = ProposedOrder("COIN", "BUY", Decimal(1), Decimal(80), Decimal(1))
+    closed = rows[2]["bar_time"]
+    limits = Limits(max_losing_trades=1)
+    for days, rules in ((0, ["max_losing_trades", "symbol_locked"]), (1, ["symbol_locked"]), (6, [])):
+        at = closed + timedelta(days=days)
+        states = [book.account.state(at), account_state(snapshots, "ana", [], at)]
+        house, api = (violations(buying, state, limits, CRYPTO) for state in states)
+        assert house == api and [each.rule for each in api] == rules
+        assert [lock["rule"] for lock in locks(states[1], limits, bars)] == rules
+    day, symbol = locks(account_state(snapshots, "ana", [], closed), limits, bars)
+    assert (day["symbol"], day["until"]) == (None, "2024-01-03T17:00:00Z")
+    assert (symbol["symbol"], symbol["until"]) == ("COIN", "2024-01-09T00:00:00Z")
 
 
 def test_orders_that_a_full_list_leaves_out_are_not_under_way() -> None:

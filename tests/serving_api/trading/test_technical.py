@@ -1,13 +1,16 @@
 """Indicators, signals and bars over HTTP: the newest first, filtered, unknown names refused."""
 
 from collections.abc import Iterator
+from decimal import Decimal
+from typing import get_args
 
 import pytest
 
+from lakehouse.trading.performance import PERIODS, By
 from lakehouse.trading.signals import Series, signal_at
 from tests.lakehouse.trading.made_bars import COIN, random_bars
-from tests.support.api import Api, new_stack
-from tests.support.trading.lake_of_bars import write_bars, write_signals
+from tests.support.api import Api, new_stack, pages
+from tests.support.trading.lake_of_bars import write_bars, write_house, write_signals
 
 SHARE = Series("SHARE", "equity", "1d", "USD")
 QUICK = Series("QUICK", "equity", "5m", "EUR")
@@ -20,6 +23,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     for series in (COIN, SHARE, QUICK):
         write_bars(stack.lake_root, series, BARS)
         write_signals(stack.lake_root, series, BARS)
+    write_house(stack.lake_root, COIN, BARS)
     running = Api(stack)
     yield running
     running.stop()
@@ -58,6 +62,17 @@ def test_fates_of_signals_are_listed_by_symbol_and_fate(own: Api):
     assert sheet.text.splitlines()[0].startswith("signal_id,symbol,interval,bar_time")
 
 
+@pytest.mark.parametrize("by", get_args(By))
+def test_results_of_closed_trades_add_up_to_the_dashboard(own: Api, by: str):
+    items = pages(own, f"/api/v1/performance?by={by}&limit=1")
+    assert [item["key"] for item in items] == sorted((item["key"] for item in items), reverse=by in PERIODS)
+    shown = own.get("/api/dashboard").json()["performance"]
+    assert sum(Decimal(str(item["net_pnl"])) for item in items) == Decimal(str(shown["total_pnl"])) != 0
+    assert sum(item["trades"] for item in items) == shown["total_trades"] == 2
+    answer = own.get(f"/api/v1/performance?by={by}", "user")
+    assert answer.json()["items"] == [] and "private" in answer.headers["cache-control"]
+
+
 def test_bars_of_a_symbol_without_daily_ones_are_those_that_it_has(own: Api):
     items = own.get("/api/v1/bars?symbol=QUICK&limit=2").json()["items"]
     assert [item["close"] for item in items] == [float(close) for close in BARS.close[:-3:-1]]
@@ -81,6 +96,8 @@ def test_bars_are_listed_newest_first(own: Api):
         ("/api/v1/bars?symbol=NOSUCH", 404, "unknown-symbol"),
         ("/api/v1/signal-outcomes?symbol=NOSUCH", 404, "unknown-symbol"),
         ("/api/v1/signal-outcomes?fate=lost", 422, "validation"),
+        ("/api/v1/performance?by=mood", 422, "validation"),
+        ("/api/v1/performance", 422, "validation"),
         ("/api/v1/bars", 422, "validation"),
     ],
 )

@@ -54,7 +54,7 @@ def write_coin(root: str) -> None:
 def write_house(root: str, series: Series, bars: Bars) -> Book:
     """Append what the house account holds after some orders of the last ten bars; one still waits.
 
-    It bought and sold twice; one order was refused by the oracle and by a limit.
+    It bought and sold twice, so two trades are closed; one order was refused by the oracle and by a limit.
     """
     stored = StoredSeries(series, bars, bars.time, "file")
     rows = rows_of(series, bars)[-10:]

@@ -19,6 +19,10 @@ interface CurveProps {
   showY: (y: number) => string;
   /** A vertical line, such as the best price. */
   mark?: number | null;
+  /** The area between the line and this value is filled. */
+  ground?: number;
+  /** What the line and the dashed one are; else this period and the one before. */
+  names?: [line: string, dashed: string];
 }
 const WIDTH = 640;
 const HEIGHT = 240;
@@ -29,20 +33,21 @@ const TOP = 10;
 /** The line, or its points as a table. */
 export function Curve(props: CurveProps) {
   const { points, label, showX, showY } = props;
+  const [line, dashed] = props.names ?? [t("this_period"), t("period_before")];
   const column = (name: string, title: string, value: (point: CurvePoint) => number | null): Column<CurvePoint> => ({ name, title, value, show: (point) => (value(point) === null ? "–" : showY(value(point)!)) });
   const ends = points.some((point) => point.low !== undefined) ? [column("low", t("lower_end"), (point) => point.low ?? null), column("high", t("upper_end"), (point) => point.high ?? null)] : [];
   const hasBefore = points.some((point) => point.before != null);
-  const columns = [{ ...column("at", t("curve_at"), (point) => point.x), show: (point: CurvePoint) => showX(point.x) || whole(point.x) }, column("value", t("value"), (point) => point.y), ...(hasBefore ? [column("before", t("period_before"), (point) => point.before ?? null)] : []), ...ends];
+  const columns = [{ ...column("at", t("curve_at"), (point) => point.x), show: (point: CurvePoint) => showX(point.x) || whole(point.x) }, column("value", props.names ? line : t("value"), (point) => point.y), ...(hasBefore ? [column("before", dashed, (point) => point.before ?? null)] : []), ...ends];
   return (
     <ChartOrTable label={label} columns={columns} rows={points} keyOf={(point) => String(point.x)}>
       <Drawing {...props} />
       {hasBefore && (
         <ul class="legend">
           <li>
-            <i class="sign past" aria-hidden="true" /> {t("this_period")}
+            <i class="sign past" aria-hidden="true" /> {line}
           </li>
           <li>
-            <i class="sign before" aria-hidden="true" /> {t("period_before")}
+            <i class="sign before" aria-hidden="true" /> {dashed}
           </li>
         </ul>
       )}
@@ -50,9 +55,9 @@ export function Curve(props: CurveProps) {
   );
 }
 
-function Drawing({ points, label, showX, showY, mark }: CurveProps) {
-  const highs = points.map((point) => point.high ?? point.y);
-  const lows = points.map((point) => point.low ?? point.y);
+function Drawing({ points, label, showX, showY, mark, ground }: CurveProps) {
+  const highs = points.map(({ high, y }) => Math.max(high ?? y, ground ?? -Infinity));
+  const lows = points.map(({ low, y }) => Math.min(low ?? y, ground ?? Infinity));
   const earlier = points.flatMap(({ before }) => (before == null ? [] : [before]));
   const [left, right] = [points[0].x, points.at(-1)!.x];
   const [bottom, top] = [Math.min(...lows, ...earlier), Math.max(...highs, ...earlier)];

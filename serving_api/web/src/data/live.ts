@@ -41,9 +41,15 @@ export const POLL_MS = 5_000;
 const MOST_ROWS = 1000;
 /** After its message, an alert is in the table: at once, or seconds later when a person has raised it. */
 const READ_ALERTS_AFTER_MS = [0, 2_000, 10_000];
-/** What follows from prices, and the table that changes with it, seconds after a price. */
-const FOLLOWING = ["/api/v1/overview", "/api/v1/series/daily", "/api/v1/map/prices"];
-const FOLLOWING_TABLE = "gold.indicators";
+/** What is read again when its table has a new version, seconds after a price or a bar. */
+const FOLLOWING: Record<string, string[]> = {
+  "gold.indicators": ["/api/v1/overview", "/api/v1/series/daily", "/api/v1/map/prices"],
+  "gold.bars_live": ["/api/v1/bars", "/api/market/prices"],
+  "gold.signals": ["/api/v1/ai/signals", "/api/predictions"],
+  "gold.verifications": ["/api/oracle/verifications", "/api/predictions"],
+  "gold.signal_outcomes": ["/api/v1/signal-outcomes"],
+  "gold.trades": ["/api/trades/history", "/api/v1/performance", "/api/dashboard"],
+};
 const TABLE = "gold.live_prices";
 const LIVE = "/api/public/commodity/price/live";
 const ALERTS = "/api/public/alerts/live";
@@ -63,11 +69,11 @@ let retry = 0;
 let polling = 0;
 let version: number | null = null;
 let alertReads: number[] = [];
-let followed: number | null = null;
+let followed: Record<string, number> = {};
 
-/** Sentence, tiles, chart and map move together, when what they show is in the tables. */
-function readFollowing(): void {
-  if (!document.hidden) FOLLOWING.forEach(refreshShown); // a hidden page reads when it is shown again
+/** What is shown of these tables moves together, when it is in them; a hidden page reads when it is shown again. */
+function readFollowing(tables: string[]): void {
+  if (!document.hidden) tables.flatMap((table) => FOLLOWING[table]).forEach(refreshShown);
 }
 
 /** Figures change at most four times a second: nobody reads faster. */
@@ -101,7 +107,7 @@ function take(socket: WebSocket, message: Message): void {
     send({ type: "subscribe", channel: "tables" });
     if (session) send({ type: "resume", channel: "prices", session, last_seq: seq });
     // What was read before the subscription may be older than it.
-    for (const shown of session ? [ALERTS, ...FOLLOWING] : [ALERTS, LIVE]) refreshShown(shown);
+    for (const shown of session ? [ALERTS, ...Object.values(FOLLOWING).flat()] : [ALERTS, LIVE]) refreshShown(shown);
     session = (message.data as { session: string }).session;
     seq = 0;
   } else if (message.type === "reset") {
@@ -109,9 +115,9 @@ function take(socket: WebSocket, message: Message): void {
   } else if (message.type === "alert") {
     readAlerts();
   } else if (message.type === "tables") {
-    const version = (message.data as Record<string, number>)[FOLLOWING_TABLE] ?? null;
-    if (version !== followed) readFollowing();
-    followed = version;
+    const versions = message.data as Record<string, number>;
+    readFollowing(Object.keys(FOLLOWING).filter((table) => versions[table] !== followed[table]));
+    followed = versions;
   } else if (message.channel === "prices") {
     if (message.seq <= seq) return; // overtaken by a newer one, whose gap has been read again
     if (message.seq > seq + 1) refreshShown("");
@@ -163,7 +169,7 @@ async function poll(): Promise<void> {
     if (isNew || page.next_cursor) refreshShown("");
     arrive(page.items);
     refreshShown(ALERTS);
-    readFollowing();
+    readFollowing(Object.keys(FOLLOWING));
     confirm("polled");
   } catch {
     if (turn === polling) link.value = { ...link.value, state: "lost" };

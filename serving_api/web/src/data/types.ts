@@ -71,11 +71,16 @@ export type SignalItem = RowOf<"/api/v1/ai/signals">;
 export type TradeReceipt = ReceiptOf<"/api/trades/execute">;
 export type Violation = TradeReceipt["validation"]["violations"][number];
 export type Bar = RowOf<"/api/v1/bars">;
+export type SignalOutcome = RowOf<"/api/v1/signal-outcomes">;
 /** With the figures of a run that has ended, which the document leaves open. */
+type Figures = Record<"return_pct" | "cagr_pct" | "max_drawdown_pct" | "sharpe" | "sortino" | "calmar", number | null>;
 export type Backtest = Omit<RowOf<"/api/v1/backtests">, "metrics" | "against_buy_and_hold"> & {
-  metrics: (ClosedTrades & Record<"trades" | "return_pct" | "max_drawdown_pct" | "random_entries_beaten" | "turnover" | "fees", number | null>) | null;
-  against_buy_and_hold: { return_pct: number; difference_pct: number; equity: number[] } | null;
+  metrics: (ClosedTrades & Figures & Record<"trades" | "random_entries_beaten" | "turnover" | "fees", number | null>) | null;
+  against_buy_and_hold: (Pick<Figures, "return_pct" | "max_drawdown_pct" | "sharpe"> & { equity: number[] | null }) | null;
 };
+export type BacktestReport = NonNullable<Backtest["report"]>;
+/** A backtest that has ended, on the page or in a file. */
+export type TestResult = Pick<Backtest, "symbol" | "strategy" | "trials" | "deflated_sharpe" | "pbo" | "profit_claim" | "verdict" | "metrics" | "against_buy_and_hold" | "report">;
 
 export type QuarantineRow = RowOf<"/api/v1/quarantine">;
 export type Reason = QuarantineRow["reasons"][number];

@@ -8,3 +8,11 @@ export function amountOf(text: string): number | null {
   if (GROUPED.test(bare)) return Number(bare.replace(/[.,]/g, ""));
   return PLAIN.test(bare) ? Number(bare.replace(",", ".")) : null;
 }
+
+/** Numbers as people list them: `1,5; 2` and `1.5, 2` are the same two; what is none is left out. */
+export const numbersOf = (text: string): number[] =>
+  text
+    .split(/;|,\s|\s/)
+    .filter(Boolean)
+    .map((part) => Number(part.replace(",", ".")))
+    .filter((value) => !Number.isNaN(value));

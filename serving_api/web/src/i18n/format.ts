@@ -16,6 +16,7 @@ const dates = computed(() => ({
   day: new Intl.DateTimeFormat(locale.value, { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" }),
   dayOfYear: new Intl.DateTimeFormat(locale.value, { day: "numeric", month: "short", timeZone: "UTC" }),
   month: new Intl.DateTimeFormat(locale.value, { month: "short", year: "2-digit", timeZone: "UTC" }),
+  monthName: new Intl.DateTimeFormat(locale.value, { month: "short", timeZone: "UTC" }),
 }));
 /** The zones of Indonesia, by the names that people use. */
 const ZONES: Record<string, string> = { "Asia/Jakarta": "WIB", "Asia/Pontianak": "WIB", "Asia/Makassar": "WITA", "Asia/Jayapura": "WIT" };
@@ -53,6 +54,10 @@ export const day = (iso: string | null | undefined): string => (iso ? dates.valu
 export const dayOfSeconds = (seconds: number): string => dates.value.day.format(new Date(seconds * 1000));
 export const shortDayOfSeconds = (seconds: number): string => dates.value.dayOfYear.format(new Date(seconds * 1000));
 export const monthOfSeconds = (seconds: number): string => dates.value.month.format(new Date(seconds * 1000));
+/** Nov 26: a month YYYY-MM. */
+export const monthOf = (month: string): string => monthOfSeconds(Date.parse(`${month}-01T00:00:00Z`) / 1000);
+/** Jan: the month with this number, January is 0. */
+export const monthName = (month: number): string => dates.value.monthName.format(new Date(Date.UTC(2024, month)));
 /** 06.30.15: the time of a moment on Jakarta's clocks. */
 export const timeOfSeconds = (seconds: number): string => clocks.value.format(new Date(seconds * 1000));
 /** A moment on the clocks of a time zone, else on Jakarta's. */
@@ -61,8 +66,18 @@ export function moment(iso: string | null | undefined, zone: string | null = nul
   const local = zone !== null && zone in ZONES ? zone : JAKARTA;
   return `${times.value[local].format(new Date(iso))} ${ZONES[local]}`;
 }
+const areDaily = (isos: readonly string[]): boolean => isos.every((iso) => Date.parse(iso) % 86_400_000 === 0);
+/** How the begins of these bars are written: the day of daily ones, else the moment. */
+export const barTime = (isos: readonly string[]) => (areDaily(isos) ? day : (iso: string | null) => moment(iso));
 /** 06.00: the hour of a moment on Jakarta's clocks. */
 export const hourOf = (iso: string): string => hours.value.format(new Date(iso));
+const JAKARTA_SECONDS = 7 * 3600;
+const dayInJakarta = (iso: string): string => shortDayOfSeconds(Date.parse(iso) / 1000 + JAKARTA_SECONDS);
+/** What the axis names bars: days of daily ones, else hours with the day where it is another one. */
+export function barTexts(isos: readonly string[]): string[] {
+  if (areDaily(isos)) return isos.map((iso) => shortDayOfSeconds(Date.parse(iso) / 1000));
+  return isos.map((iso, nth) => (nth && dayInJakarta(iso) === dayInJakarta(isos[nth - 1]) ? hourOf(iso) : `${dayInJakarta(iso)} ${hourOf(iso)}`));
+}
 /** The day of a moment in a time zone. */
 export const dayIn = (iso: string | null | undefined, timeZone: string): string => (iso ? new Intl.DateTimeFormat(locale.value, { dateStyle: "medium", timeZone }).format(new Date(iso)) : NONE);
 /** 45 d, 12 mnt, 3 j: a length of time in its largest unit. */

@@ -125,7 +125,12 @@ export function saveCsv<Row>(file: string, columns: Column<Row>[], rows: Row[]):
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   const lines = [columns.map(({ name }) => cell(name)), ...rows.map((row) => columns.map(({ value }) => cell(value(row))))];
-  const url = URL.createObjectURL(new Blob([lines.map((line) => line.join(",")).join("\r\n") + "\r\n"], { type: "text/csv" }));
+  saveFile(file, new Blob([lines.map((line) => line.join(",")).join("\r\n") + "\r\n"], { type: "text/csv" }));
+}
+
+/** Save a file under a name. */
+export function saveFile(file: string, content: Blob): void {
+  const url = URL.createObjectURL(content);
   Object.assign(document.createElement("a"), { href: url, download: file }).click();
   setTimeout(() => URL.revokeObjectURL(url), 1000);
 }

@@ -14,7 +14,7 @@ import { useNow } from "./now.ts";
 
 const STALE_MS = 90_000;
 
-export interface PanelProps<Body extends Answer> {
+export interface PanelProps<Body extends Partial<Answer>> {
   title: string;
   feed: Feed<Body>;
   /** Whether the body holds anything to show. */
@@ -52,7 +52,7 @@ export function SignInLink({ class: name }: { class: string }) {
   );
 }
 
-export function Fault({ feed }: { feed: Feed<Answer> }) {
+export function Fault({ feed }: { feed: Feed<unknown> }) {
   const problem = feed.problem!;
   const text = problem.status === 0 ? t("error_network") : problem.detail || problem.title;
   return (
@@ -85,7 +85,7 @@ function NoPermission({ needs }: { needs: Role }) {
   );
 }
 
-export function Panel<Body extends Answer>(props: PanelProps<Body>) {
+export function Panel<Body extends Partial<Answer>>(props: PanelProps<Body>) {
   const { feed, title } = props;
   const heading = useId();
   const now = useNow(15_000);
@@ -102,7 +102,7 @@ export function Panel<Body extends Answer>(props: PanelProps<Body>) {
       <header class="bar">
         <h2 id={heading}>{title}</h2>
         {props.tools}
-        {feed.body && <Origin title={title} url={feed.url} body={feed.body} sql={props.sql} method={props.method} />}
+        {feed.body?.meta && <Origin title={title} url={feed.url} body={{ ...feed.body, meta: feed.body.meta }} sql={props.sql} method={props.method} />}
       </header>
       {isNothing && <p class="empty">{feed.problem?.detail}</p>}
       {feed.problem && !isNothing && !isCutOff && (isForbidden(feed.problem) ? <NoPermission needs={props.needs ?? "user"} /> : <Fault feed={feed} />)}

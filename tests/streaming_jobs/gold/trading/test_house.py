@@ -160,7 +160,12 @@ def test_signal_that_came_to_the_house_too_late_is_refused_as_history(home: Path
     signal("TARDY", 1)
     House().follow(Book(HOUSE, account_terms()), NOW + timedelta(minutes=4))
     (payload,) = [orjson.loads(record.value()) for record in broker.records(before, TOPIC, 1)]
-    assert payload["validation"]["violations"][0] == {"rule": "history", "limit": 3.0, "actual": 4.0}
+    assert payload["validation"]["violations"][0] == {
+        "rule": "history",
+        "limit": 3.0,
+        "actual": 4.0,
+        "until": None,
+    }
 
 
 def test_house_sends_its_decision_until_kafka_has_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,8 @@ import { TablePanel } from "../../ui/TablePanel.tsx";
 import { Choices } from "../../ui/controls.tsx";
 import { Backtests } from "./Backtests.tsx";
 import { CandlePanel } from "./Candles.tsx";
-import { SignalChip, Simulated, SymbolChoice, amount, tradeFacts, useDashboard, useSymbol } from "./parts.tsx";
+import { tradeFacts } from "./facts.ts";
+import { SignalChip, Simulated, SymbolChoice, amount, useDashboard, useSymbol } from "./parts.tsx";
 
 const LISTED = 100;
 const CLASSES = ["all", "crypto", "equity"] as const;

@@ -1,15 +1,16 @@
-/** An order on paper: the four limits as they would be after it, then the decision with every limit it breaks. */
+/** An order on paper: the limits as they would be after it and what is locked, then the decision and the fill. */
 import { useState } from "preact/hooks";
 import { address, refreshShown, useFeed, type Feed } from "../../data/feed.ts";
 import { usePost } from "../../data/post.ts";
 import { role } from "../../data/session.ts";
 import type { SignalPrediction, TradeReceipt, TradingDashboard } from "../../data/types.ts";
-import { figure, whole } from "../../i18n/format.ts";
+import { barTime, figure, whole } from "../../i18n/format.ts";
 import { t, textOr } from "../../i18n/index.ts";
 import { Bars } from "../../ui/Figures.tsx";
 import { Panel, ProblemText, SignInLink } from "../../ui/Panel.tsx";
+import { fillOf } from "./bars.ts";
 import { gaugesOf, type Gauge } from "./gauges.ts";
-import { SignalChip, reasonsOf } from "./parts.tsx";
+import { barsOf, HISTORY, HISTORY_MS, ruleText, SignalChip } from "./parts.tsx";
 
 const DEFAULT_PCT = 5;
 
@@ -33,15 +34,25 @@ function Gauges({ gauges }: { gauges: Gauge[] }) {
   return <Bars bars={bars} label={t("gauges")} />;
 }
 
+/** The decision, and then what became of the order: read again until it is filled. */
 function Decision({ receipt }: { receipt: TradeReceipt }) {
-  const reasons = reasonsOf(receipt.oracle, receipt.validation.violations);
+  const row = useFeed(HISTORY, HISTORY_MS).body?.items.find(({ trade_id }) => trade_id === receipt.trade_id);
+  const bars = useFeed(barsOf(receipt.symbol)).body?.items ?? [];
+  const status = row?.status ?? receipt.status;
+  const fill = fillOf(bars, receipt.decided_at);
+  const broken = row?.violations ?? receipt.validation.violations;
+  const isMissing = receipt.oracle !== "VERIFIED";
+  const time = barTime(bars.map((bar) => bar.bar_time));
   return (
     <div role="status">
-      <p class={receipt.status === "REJECTED" ? "grave" : "fine"}>{textOr(`trade_${receipt.status}`, receipt.status)}</p>
-      {reasons.length > 0 && (
+      <p class={status === "REJECTED" ? "grave" : "fine"}>{status === "EXECUTED" && row ? t("order_filled", { quantity: figure(row.quantity), price: figure(row.price) }) : textOr(`trade_${status}`, status)}</p>
+      {status === "ACCEPTED" && fill && <p>{t("order_fills", { opens: time(fill.opens), closes: time(fill.closes) })}</p>}
+      {(isMissing || broken.length > 0) && (
         <ul>
-          {reasons.map((reason) => (
-            <li key={reason}>{reason}</li>
+          {[...(isMissing ? [{ rule: "oracle", text: t("rule_oracle") }] : []), ...broken.map((each) => ({ rule: each.rule, text: ruleText(each) }))].map(({ rule, text }) => (
+            <li key={rule}>
+              {text}. {textOr(`remedy_${rule}`, "")}
+            </li>
           ))}
         </ul>
       )}

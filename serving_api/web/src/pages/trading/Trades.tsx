@@ -1,6 +1,5 @@
 /** Trading on paper: the account, an order with its limits, candles with signals, and every decision so far. */
 import { Curve } from "../../chart/Curve.tsx";
-import { address } from "../../data/feed.ts";
 import type { RowOf, TradingDashboard } from "../../data/types.ts";
 import { change, day, figure, moment, percent, whole } from "../../i18n/format.ts";
 import { t, textOr } from "../../i18n/index.ts";
@@ -9,13 +8,13 @@ import { Facts, type Fact } from "../../ui/Figures.tsx";
 import { Panel } from "../../ui/Panel.tsx";
 import { TablePanel } from "../../ui/TablePanel.tsx";
 import { CandlePanel } from "./Candles.tsx";
+import { wonFacts } from "./facts.ts";
+import { Fates } from "./Fates.tsx";
 import { OrderPanel } from "./OrderForm.tsx";
-import { Simulated, SymbolChoice, amount, reasonsOf, useDashboard, useSymbol, wonFacts } from "./parts.tsx";
+import { HISTORY, HISTORY_MS, Simulated, SymbolChoice, amount, reasonsOf, useDashboard, useSymbol } from "./parts.tsx";
 
 type Position = TradingDashboard["positions"][number];
 type Trade = RowOf<"/api/trades/history">;
-
-const HISTORY_MS = 5_000;
 
 const positionColumns = (currency: string, balance: number): Column<Position>[] => [
   column("symbol", "symbol"),
@@ -34,6 +33,7 @@ function Account({ dashboard }: { dashboard: TradingDashboard }) {
     [t("balance_cash"), amount(dashboard.cash, currency)],
     [t("pnl"), amount(dashboard.pnl, currency)],
     [t("pnl_held"), amount(held?.pnl, currency)],
+    [t("compared_since"), moment(held?.since)],
     [t("pnl_today"), amount(dashboard.daily_pnl, currency)],
     ...wonFacts(performance, performance.total_trades, (value) => amount(value, currency)),
   ];
@@ -71,7 +71,7 @@ const TRADES: Column<Trade>[] = [
   column("pnl", "pnl", figure),
   column("exit_price", "exit_price", figure),
   column("confidence", "confidence", figure),
-  derivedColumn("violations", "refused_because", (row) => reasonsOf(row.oracle, row.violations).join("; "), (row) => reasonsOf(row.oracle, row.violations).join("; ") || "–"),
+  derivedColumn("violations", "refused_because", (row) => reasonsOf(row.oracle, row.violations).join("; "), (row) => <span class="wrapped">{reasonsOf(row.oracle, row.violations).join("; ") || "–"}</span>),
   column("block_hash", "block", (hash) => (hash ? <code title={hash}>{hash.slice(0, 10)}</code> : "–")),
 ];
 
@@ -83,12 +83,13 @@ export function Trades() {
       <Simulated />
       <SymbolChoice />
       <div class="grid">
+        {symbol && <Fates symbol={symbol} />}
         <Panel title={t("account")} feed={dashboard} class="half">
           {(body) => <Account dashboard={body} />}
         </Panel>
         {symbol && <OrderPanel feed={dashboard} symbol={symbol} />}
         {symbol && <CandlePanel key={symbol} symbol={symbol} />}
-        <TablePanel title={t("trade_history")} list={address("/api/trades/history", { limit: 200 })} everyMs={HISTORY_MS} columns={TRADES} keyOf={(row) => row.trade_id} class="full" file="trades" empty={t("empty_trades")} sql="select * from gold.trades order by decided_at desc limit 200" />
+        <TablePanel title={t("trade_history")} list={HISTORY} everyMs={HISTORY_MS} columns={TRADES} keyOf={(row) => row.trade_id} class="full wide" file="trades" empty={t("empty_trades")} sql="select * from gold.trades order by decided_at desc limit 200" />
       </div>
     </>
   );

@@ -44,3 +44,11 @@ export function gaugesOf(account: Account, signal: Probabilities | null, { symbo
     { name: "gauge_trades", value: trades, limit: orders, top: orders, kept: trades <= orders },
   ];
 }
+
+const JAKARTA_MS = 7 * 3_600_000;
+/** Trades that lost on the trading day of a moment (ms since 1970), of results by day; a tie is a loss. */
+export function lostToday(days: readonly { key: string; trades: number; wins: number }[], now: number): number {
+  const today = new Date(now + JAKARTA_MS).toISOString().slice(0, 10);
+  const row = days.find(({ key }) => key === today);
+  return row ? row.trades - row.wins : 0;
+}

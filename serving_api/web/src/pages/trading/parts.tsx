@@ -1,15 +1,21 @@
 /** What the pages of trading share: the notice that all of it is simulated, the choice of a symbol, amounts. */
 import { address, useFeed } from "../../data/feed.ts";
-import type { ClosedTrades, SignalItem, Supported, Violation } from "../../data/types.ts";
-import { figure, share, whole } from "../../i18n/format.ts";
+import type { SignalItem, SignalOutcome, Supported, Violation } from "../../data/types.ts";
+import { figure } from "../../i18n/format.ts";
 import { t, textOr } from "../../i18n/index.ts";
 import { param, setParams } from "../../router.ts";
-import type { Fact } from "../../ui/Figures.tsx";
 import { Select, useSupported } from "../../ui/controls.tsx";
 
 /** How often figures are read while somebody looks at them. */
 export const LIVE_MS = 2_000;
 export const useDashboard = () => useFeed(address("/api/dashboard"), LIVE_MS);
+/** Candles that are read and drawn at most, and the signals among them. */
+export const BARS = 90;
+export const barsOf = (symbol: string) => address("/api/v1/bars", { symbol, limit: BARS });
+/** Orders of the account, and how often they are read. */
+export const HISTORY = address("/api/trades/history", { limit: 200 });
+export const HISTORY_MS = 5_000;
+export const OUTCOMES = "/api/v1/signal-outcomes";
 export const usePrices = (assetClass: "crypto" | "equity") => useFeed(address("/api/market/prices", { asset_class: assetClass }));
 
 /** 10.012,50 USD; a dash where there is none. */
@@ -47,25 +53,24 @@ export function SignalChip({ signal }: { signal: SignalItem["signal"] }) {
   return <span class={tone}>{t(`signal_${signal}`)}</span>;
 }
 
+/** A broken rule in words, with its value and limit. */
+export function ruleText({ rule, limit, actual }: Violation): string {
+  return rule === "oracle" ? t("rule_oracle") : `${textOr(`rule_${rule}`, rule)}: ${figure(actual)} (${t("limit")} ${figure(limit)})`;
+}
+
 /** Why an order was refused: the oracle, and every limit that it breaks. */
 export function reasonsOf(oracle: string, violations: Violation[]): string[] {
-  const limits = violations.map(({ rule, limit, actual }) => `${textOr(`rule_${rule}`, rule)}: ${figure(actual)} (${t("limit")} ${figure(limit)})`);
+  const limits = violations.map(ruleText);
   return oracle === "VERIFIED" ? limits : [t("rule_oracle"), ...limits];
 }
 
-/** How many trades won, never without how sure that is and what a trade brought. */
-export const wonFacts = (closed: ClosedTrades, trades: number | null, money: (value: number | null) => string): Fact[] => [
-  [t("trades_closed"), whole(trades)],
-  [t("win_rate"), closed.win_rate === null ? "–" : t("won_of", { share: share(closed.win_rate), low: share(closed.win_rate_low), high: share(closed.win_rate_high), trades: whole(trades) })],
-  [t("payoff"), figure(closed.payoff)],
-  [t("expectancy"), money(closed.expectancy)],
-];
-
-/** The trades that won and lost, and the best and worst of them. */
-export const tradeFacts = (closed: ClosedTrades, trades: number | null, money: (value: number | null) => string): Fact[] => [
-  ...wonFacts(closed, trades, money),
-  [t("average_profit"), money(closed.average_profit)],
-  [t("average_loss"), money(closed.average_loss)],
-  [t("best_trade"), money(closed.best_trade)],
-  [t("worst_trade"), money(closed.worst_trade)],
-];
+/** Why a signal was not traded; null for one that was. */
+export function outcomeReason({ rule, violations }: SignalOutcome): string | null {
+  if (violations.length) return violations.map(ruleText).join("; ");
+  return rule && textOr(`rule_${rule}`, rule);
+}
+/** What became of a signal, and why. */
+export function outcomeText(outcome: SignalOutcome): string {
+  const reason = outcomeReason(outcome);
+  return reason ? `${t(`fate_${outcome.fate}`)}: ${reason}` : t(`fate_${outcome.fate}`);
+}
