@@ -107,6 +107,6 @@ def violation(rule: str, limit: float, actual: float) -> Row:
 
 def in_words(broken: Row) -> str:
     """A broken rule as text, numbers with up to six decimals."""
-    until = f" until {broken['until']}" if broken.get("until") else ""
+    until = f", until {broken['until']}" if broken.get("until") else ""
     limit, actual = (f"{Decimal(repr(round(broken[name], 6))).normalize():f}" for name in ("limit", "actual"))
     return f"{broken['rule']} {actual}, limit {limit}{until}"

@@ -248,7 +248,9 @@ def regression(scores: Floats, y: Floats, overlap: int, prior: float, precision:
     `y`: outcomes, 0 or 1; `precision`: of the slope.
     """
     begin = math.log(prior / (1 - prior))
-    intercept, slope, determinant = begin, 0.0, 1.0
+    intercept = begin
+    slope = 0.0
+    determinant = 1.0
     for _ in range(NEWTON_STEPS):
         p = 1 / (1 + np.exp(-(intercept + slope * scores)))
         error = (y - p) / overlap

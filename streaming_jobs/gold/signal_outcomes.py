@@ -15,7 +15,7 @@ from lakehouse.io.delta import EPOCH, cached_table, high_water_mark
 from lakehouse.trading.bars import INTERVALS
 from lakehouse.trading.outcomes import HouseOrder, fate_of_order, outcome_row
 from streaming_jobs.gold.checked_signals import OUTCOMES, VERIFICATIONS, Row, next_checked, undecided_since
-from streaming_jobs.gold.driver import MOST_KEYS, TICK, Change, GoldJob, among, literal
+from streaming_jobs.gold.driver import MOST_KEYS, TICK, Change, GoldJob, among, literal, versions_of
 from streaming_jobs.gold.house import HOUSE, event_id_of
 
 TRADES = "gold.trades"
@@ -35,6 +35,7 @@ class SignalOutcomes(GoldJob):
         self._mark = EPOCH
         self._undecided: dict[str, Row] = {}
         self._orders: dict[str, HouseOrder] = {}  # trade_id -> as the table shows it
+        self._orders_version: dict[str, tuple[str, int]] = {}
 
     def changes(self) -> Iterator[Change]:
         """A row for each signal that was decided since, and again where its order was filled or ended."""
@@ -43,8 +44,10 @@ class SignalOutcomes(GoldJob):
             self._read_upto = undecided_since()
             self._mark = stored
             self._undecided.clear()
-            self._orders.clear()
-        orders = house_orders()
+            self._orders = {}
+            self._orders_version = {}
+        version = versions_of({TRADES: cached_table(TRADES)})
+        orders = self._orders if version == self._orders_version else house_orders()
         changed = {name: order for name, order in orders.items() if self._orders.get(name) != order}
         checked, upto, is_all = next_checked(self._read_upto)
         waiting = self._undecided | {row["signal_id"]: row for row in without_row(checked)}
@@ -62,6 +65,7 @@ class SignalOutcomes(GoldJob):
         self.is_behind = not is_all
         yield from of_orders(changed)
         self._orders = orders
+        self._orders_version = version
         failpoint("signal_outcomes.after_orders")
 
 

@@ -42,6 +42,7 @@ NEEDED = {
     "/api/v1/sources/compare": "commodity=garam",
     "/api/v1/impact/weeks": "commodity=garam",
     "/api/v1/forecasts/issued": "commodity=garam",
+    "/api/v1/performance": "by=symbol",
 }
 ROLES = {"anybody": None, "user": "user", "operator": "operator", "central": "central", "admin": "admin"}
 WITH_ROWS = {

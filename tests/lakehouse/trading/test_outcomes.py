@@ -31,6 +31,7 @@ def order(status: str, broken: list[dict[str, Any]] | None = None) -> HouseOrder
     return HouseOrder(status, json.dumps(broken or []), CLOSED)
 
 
+LOCKED = {"rule": "symbol_locked", "limit": 5.0, "actual": 2.0, "until": "2024-01-01T00:30:00Z"}
 LATE = CLOSED + timedelta(minutes=15)
 UNSURE = {"signal": "HOLD", "buy_probability": 0.473512, "sell_probability": 0.3}
 CONTRARY = {"signal": "HOLD", "sell_probability": 0.55, "buy_score": 30.0, "sell_score": 30.0}
@@ -65,6 +66,13 @@ CONTRARY = {"signal": "HOLD", "sell_probability": 0.55, "buy_score": 30.0, "sell
             "refused",
             "min_confidence",
             "min_confidence 0.53, limit 0.65; cash 100000.25, limit 12.5",
+        ),
+        (
+            {},
+            order("REJECTED", [LOCKED]),
+            "refused",
+            "symbol_locked",
+            "symbol_locked 2, limit 5, until 2024-01-01T00:30:00Z",
         ),
         (
             {"currency": "IDR"},
