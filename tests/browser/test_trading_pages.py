@@ -1,6 +1,7 @@
 """The pages of trading in a real browser: simulated, limits before the order, chance before the profit."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -58,7 +59,15 @@ RESULT: dict[str, Any] = {
     "pbo": 0.25,
     "profit_claim": False,
     "verdict": "no profit is claimed </script><b>",
-    "metrics": {"return_pct": 4.2, "max_drawdown_pct": 0.5, "trades": 3, "win_rate": None, "calmar": None},
+    "metrics": {
+        "return_pct": 4.2,
+        "benchmark": "cash",
+        "benchmark_return_pct": 0,
+        "max_drawdown_pct": 0.5,
+        "trades": 3,
+        "win_rate": None,
+        "calmar": None,
+    },
     "against_buy_and_hold": {"return_pct": -0.1, "max_drawdown_pct": 0.6, "equity": []},
     "report": REPORT,
 }
@@ -224,6 +233,41 @@ def test_refused_order_lists_every_rule_with_its_remedy(operator: Page) -> None:
         expect(rules.nth(rule)).to_contain_text(remedy)
 
 
+def test_locks_after_losses_count_down_and_end_by_themselves(page: Page) -> None:
+    page.clock.install(time=datetime(2026, 11, 27, 7, tzinfo=UTC))
+    lock = {"rule": "symbol_locked", "limit": 5, "actual": 1, "until": "2026-11-27T07:05:00Z"}
+    losses = {"key": "2026-11-27", "trades": 4, "wins": 1, "net_pnl": -9, "average_pnl": -3, "fees": 1}
+
+    def locked(body: dict[str, Any]) -> dict[str, Any]:
+        return body | {"locks": [lock | {"symbol": "COIN"}, lock | {"symbol": "OTHER"}]}
+
+    def lost(body: dict[str, Any]) -> dict[str, Any]:
+        return body | {"items": [losses]}
+
+    page.route("**/api/dashboard", altered(locked))
+    page.route("**/api/v1/performance?by=day", altered(lost))
+    page.goto("/trades?simbol=COIN&lang=en")
+    order = page.locator("section", has=page.get_by_role("heading", name="Order for COIN"))
+    expect(order.get_by_label("Protections after losses")).to_contain_text("3, at most 5: kept")
+    expect(order.locator(".lock")).to_have_count(1)
+    expect(order.locator(".lock")).to_contain_text("cannot be bought until 27 Nov 2026, 14:05 WIB, 4:5")
+    page.clock.run_for(60_000)
+    expect(order.locator(".lock")).to_contain_text("WIB, 3:5")
+    page.clock.run_for(240_000)
+    expect(order.locator(".lock")).to_have_count(0)
+
+
+def test_results_are_listed_by_what_the_address_names(page: Page, site: str) -> None:
+    page.goto("/trades?simbol=COIN&lang=en")
+    results = page.locator("section", has=page.get_by_role("heading", name="Results by"))
+    expect(results.locator("tbody tr")).to_contain_text("COIN")
+    results.get_by_role("button", name="Reason of exit").click()
+    expect(page).to_have_url("/trades?simbol=COIN&lang=en&menurut=exit")
+    items = api_body(site, "/api/v1/performance?by=exit")["items"]
+    expect(results.locator("tbody tr")).to_have_count(len(items))
+    expect(results.locator("tbody tr").first).to_contain_text(str(items[0]["trades"]))
+
+
 def test_simulation_is_named_while_scrolling_on_a_phone(page: Page) -> None:
     page.set_viewport_size({"width": 360, "height": 700})
     page.goto("/trades?simbol=COIN")
@@ -288,7 +332,9 @@ def test_backtest_of_several_strategies_is_reported_at_its_address(
     assert faults_of(operator, axe) == []
     with operator.expect_download() as download:
         report.get_by_role("button", name="Save the report as a file").click()
-    operator.set_content(download.value.path().read_text(encoding="utf-8"))
+    saved = download.value.path().read_text(encoding="utf-8")
+    operator.route("**/saved.html", lambda route: route.fulfill(body=saved, content_type="text/html"))
+    operator.goto("/saved.html")
     expect(operator.locator(".file .report")).to_contain_text("no dividend is paid out")
     operator.goto(f"/analytics?uji={job.job_id}")
     operator.emulate_media(media="print")
@@ -310,6 +356,7 @@ def test_report_is_a_file_by_itself_with_chance_before_profit(page: Page, axe: s
     expect(report).to_contain_text("no profit is claimed </script><b>")
     names = report.locator("dt").all_inner_texts()
     assert names.index("Chance that it is skill (DSR)") < names.index("Return")
+    expect(report.locator("dl div", has_text="Return of the benchmark: cash")).to_contain_text("0.0\u00a0%")
     expect(report.locator("svg.curve .before")).to_have_count(1)
     year = report.locator("tr", has_text="2026").first
     expect(year).to_contain_text("−4.0\u00a0%")

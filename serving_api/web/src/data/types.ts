@@ -75,7 +75,7 @@ export type SignalOutcome = RowOf<"/api/v1/signal-outcomes">;
 /** With the figures of a run that has ended, which the document leaves open. */
 type Figures = Record<"return_pct" | "cagr_pct" | "max_drawdown_pct" | "sharpe" | "sortino" | "calmar", number | null>;
 export type Backtest = Omit<RowOf<"/api/v1/backtests">, "metrics" | "against_buy_and_hold"> & {
-  metrics: (ClosedTrades & Figures & Record<"trades" | "random_entries_beaten" | "turnover" | "fees", number | null>) | null;
+  metrics: (ClosedTrades & Figures & { benchmark: string } & Record<"trades" | "benchmark_return_pct" | "random_entries_beaten" | "turnover" | "fees", number | null>) | null;
   against_buy_and_hold: (Pick<Figures, "return_pct" | "max_drawdown_pct" | "sharpe"> & { equity: number[] | null }) | null;
 };
 export type BacktestReport = NonNullable<Backtest["report"]>;

@@ -4,12 +4,13 @@ import { address, refreshShown, useFeed, type Feed } from "../../data/feed.ts";
 import { usePost } from "../../data/post.ts";
 import { role } from "../../data/session.ts";
 import type { SignalPrediction, TradeReceipt, TradingDashboard } from "../../data/types.ts";
-import { barTime, figure, whole } from "../../i18n/format.ts";
+import { barTime, clock, duration, figure, moment, whole } from "../../i18n/format.ts";
 import { t, textOr } from "../../i18n/index.ts";
 import { Bars } from "../../ui/Figures.tsx";
 import { Panel, ProblemText, SignInLink } from "../../ui/Panel.tsx";
+import { useNow } from "../../ui/now.ts";
 import { fillOf } from "./bars.ts";
-import { gaugesOf, type Gauge } from "./gauges.ts";
+import { gaugesOf, lostToday, type Gauge } from "./gauges.ts";
 import { barsOf, HISTORY, HISTORY_MS, ruleText, SignalChip } from "./parts.tsx";
 
 const DEFAULT_PCT = 5;
@@ -32,6 +33,41 @@ function Gauges({ gauges }: { gauges: Gauge[] }) {
     return { name: t(name), value: Math.min(value, top), max: top || 1, text };
   });
   return <Bars bars={bars} label={t("gauges")} />;
+}
+
+type Lock = TradingDashboard["locks"][number];
+/** Whether it keeps the symbol from being bought at a moment, ms since 1970; of null symbols all are meant. */
+const locksNow = (symbol: string, now: number) => (lock: Lock) => [null, symbol].includes(lock.symbol) && (!lock.until || Date.parse(lock.until) > now);
+
+const HOUR = 3600;
+/** 11:32 within an hour, else the hours or days that are left. */
+function timeLeft(until: string, now: number): string {
+  const seconds = (Date.parse(until) - now) / 1000;
+  return seconds < HOUR ? clock(seconds) : duration(seconds);
+}
+
+/** What protects the account after losses: until when it or the symbol is not bought, and how many losses are left. */
+function Protections({ dashboard, symbol }: { dashboard: TradingDashboard; symbol: string }) {
+  const now = useNow(1_000);
+  const days = useFeed(address("/api/v1/performance", { by: "day" })).body?.items ?? [];
+  const most = dashboard.limits.max_losing_trades;
+  const lost = lostToday(days, now);
+  const locks = dashboard.locks.filter(locksNow(symbol, now));
+  const text = (
+    <span class={lost < most ? "fine" : "grave"}>
+      {t("gauge_most", { value: whole(lost), limit: whole(most) })} {t(lost < most ? "gauge_kept" : "gauge_broken")}
+    </span>
+  );
+  return (
+    <>
+      {most > 0 && <Bars label={t("protections")} bars={[{ name: t("gauge_losing"), value: Math.min(lost, most), max: most, text }]} />}
+      {locks.map((lock) => (
+        <p key={`${lock.symbol} ${lock.rule}`} class="grave lock">
+          {t(lock.symbol ? "lock_symbol" : "lock_account", { symbol: lock.symbol ?? "", until: moment(lock.until), left: lock.until ? timeLeft(lock.until, now) : "–" })}
+        </p>
+      ))}
+    </>
+  );
 }
 
 /** The decision, and then what became of the order: read again until it is filled. */
@@ -99,6 +135,7 @@ function Form({ dashboard, prediction, symbol }: FormProps) {
           ))}
       </div>
       <Gauges gauges={gaugesOf(dashboard, prediction, { symbol, side, pct })} />
+      <Protections dashboard={dashboard} symbol={symbol} />
       <div class="buttons">
         {role.value ? (
           <button class="solid" disabled={sent.loading || pct <= 0}>

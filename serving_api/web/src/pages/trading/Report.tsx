@@ -27,9 +27,12 @@ function chances({ deflated_sharpe, pbo, metrics }: TestResult): Fact[] {
 
 function gains({ metrics, against_buy_and_hold: held }: TestResult): Fact[] {
   if (!metrics) return [];
+  const { benchmark } = metrics;
+  const other: Fact = [`${t("unknown_benchmark_return_pct")}: ${textOr(`benchmark_${benchmark}`, benchmark)}`, change(metrics.benchmark_return_pct)];
   return [
     [t("return"), change(metrics.return_pct)],
     [t("return_held"), change(held?.return_pct)],
+    ...(benchmark === "buy_and_hold" ? [] : [other]),
     [t("unknown_cagr_pct"), change(metrics.cagr_pct)],
     [t("drawdown"), percent(metrics.max_drawdown_pct)],
     [t("drawdown_held"), percent(held?.max_drawdown_pct)],

@@ -11,6 +11,7 @@ import { CandlePanel } from "./Candles.tsx";
 import { wonFacts } from "./facts.ts";
 import { Fates } from "./Fates.tsx";
 import { OrderPanel } from "./OrderForm.tsx";
+import { Performance } from "./Performance.tsx";
 import { HISTORY, HISTORY_MS, Simulated, SymbolChoice, amount, reasonsOf, useDashboard, useSymbol } from "./parts.tsx";
 
 type Position = TradingDashboard["positions"][number];
@@ -89,6 +90,7 @@ export function Trades() {
         </Panel>
         {symbol && <OrderPanel feed={dashboard} symbol={symbol} />}
         {symbol && <CandlePanel key={symbol} symbol={symbol} />}
+        <Performance />
         <TablePanel title={t("trade_history")} list={HISTORY} everyMs={HISTORY_MS} columns={TRADES} keyOf={(row) => row.trade_id} class="full wide" file="trades" empty={t("empty_trades")} sql="select * from gold.trades order by decided_at desc limit 200" />
       </div>
     </>

@@ -1,7 +1,7 @@
 /** What the pages of trading share: the notice that all of it is simulated, the choice of a symbol, amounts. */
 import { address, useFeed } from "../../data/feed.ts";
 import type { SignalItem, SignalOutcome, Supported, Violation } from "../../data/types.ts";
-import { figure } from "../../i18n/format.ts";
+import { figure, moment } from "../../i18n/format.ts";
 import { t, textOr } from "../../i18n/index.ts";
 import { param, setParams } from "../../router.ts";
 import { Select, useSupported } from "../../ui/controls.tsx";
@@ -54,8 +54,9 @@ export function SignalChip({ signal }: { signal: SignalItem["signal"] }) {
 }
 
 /** A broken rule in words, with its value and limit. */
-export function ruleText({ rule, limit, actual }: Violation): string {
-  return rule === "oracle" ? t("rule_oracle") : `${textOr(`rule_${rule}`, rule)}: ${figure(actual)} (${t("limit")} ${figure(limit)})`;
+export function ruleText({ rule, limit, actual, until }: Violation): string {
+  const text = rule === "oracle" ? t("rule_oracle") : `${textOr(`rule_${rule}`, rule)}: ${figure(actual)} (${t("limit")} ${figure(limit)})`;
+  return until ? `${text}, ${t("until", { until: moment(until) })}` : text;
 }
 
 /** Why an order was refused: the oracle, and every limit that it breaks. */
