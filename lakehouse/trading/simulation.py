@@ -8,7 +8,7 @@ import numpy as np
 
 from lakehouse.trading.bars import Bars, Floats
 from lakehouse.trading.market_terms import MarketTerms, cents, market_terms
-from lakehouse.trading.paper_engine import ExitLevels, Fill, PaperAccount, PaperBar, PaperOrder
+from lakehouse.trading.paper_engine import Fill, PaperAccount, PaperOrder
 from lakehouse.trading.series_bars import StoredSeries, exact, paper_bar, time_of
 from lakehouse.trading.signals import Series
 from lakehouse.trading.strategies import Invested, Variant
@@ -17,9 +17,7 @@ from lakehouse.trading.strategy import share_quantity
 WHOLE = Decimal(100)  # percent of equity that an invested account holds
 START = Decimal(10_000)  # in the currency of the symbol
 LEAST_LOTS = 20  # that the account can buy at first; of many shares a board lot costs more than START
-# Why a trade ended, where no rule ended it.
-STOP = "stop"
-TAKE_PROFIT = "take_profit"
+LEVELS = ("stop", "take_profit")  # why a trade ended, where no rule ended it
 END = "end"
 NOTHING = Decimal(0)
 
@@ -29,7 +27,7 @@ class SimulatedTrade:
     """A position from nothing to nothing; with `exit` END it is still open, valued at the last close.
 
     `opened`, `closed`: numbers of bars. `entry`: label of the variant that bought; `exit`: of the one that
-    sold, or STOP or TAKE_PROFIT. `bought`, `sold`: amounts before fees. `quantity`: shares or coins sold.
+    sold, or one of LEVELS. `bought`, `sold`: amounts before fees. `quantity`: shares or coins sold.
     """
 
     opened: int
@@ -110,18 +108,17 @@ def simulate(
     is_out = False  # sold at a level while the strategy is still invested
     for number in range(len(bars)):
         if account.waiting or account.positions:
-            bar = paper_bar(stored, number)
-            levels = _levels(account, bar)
-            for fill in account.take(bar):
+            for fill in account.take(paper_bar(stored, number)):
                 traded += float(fill.quantity * fill.price)
                 if trade is None:
                     trade = SimulatedTrade(number, label)
                     trades.append(trade)
-                if fill.side == "SELL" and order is not None and not is_out:
-                    is_out = order.side == "BUY" or fill.trade_id != order.trade_id
-                    trade.exit = _reached(levels, bar) if is_out else label
+                if fill.side == "SELL" and order is not None:
+                    is_out = is_out or order.side == "BUY" or fill.trade_id != order.trade_id
                 trade.add(fill)
             if trade is not None and not account.positions:
+                reason = account.closed_trades[-1].exit
+                trade.exit = reason if reason in LEVELS else label
                 trade.closed = number
                 trade = None
             current = float(account.equity)
@@ -137,23 +134,10 @@ def simulate(
                 label = variant.label if variant else ""
     if trade is not None:
         held = account.positions[series.symbol]
-        trade.exit, trade.closed = END, len(bars) - 1
+        trade.closed = len(bars) - 1
         trade.sold += account.market_value(series.symbol)
         trade.quantity += held.quantity
     return SimulatedAccount(account, equity, traded, wanted, trades)
-
-
-def _levels(account: PaperAccount, bar: PaperBar) -> ExitLevels | None:
-    """The levels that hold inside the bar: of the position, else of the purchase that waits."""
-    held = account.positions.get(bar.symbol)
-    order = held.guard if held else account.waiting[0].order
-    return order.levels.after(bar.split) if order and order.levels else None
-
-
-def _reached(levels: ExitLevels | None, bar: PaperBar) -> str:
-    """Which level a sale inside the bar was made at; of both, the stop, as in the engine."""
-    is_stop = levels and levels.stop is not None and bar.low is not None and bar.low <= levels.stop
-    return STOP if is_stop else TAKE_PROFIT
 
 
 def _order(

@@ -87,10 +87,24 @@ def test_nothing_is_claimed_of_a_driftless_walk(walk: Bars):
     )
 
 
-def test_planted_trend_is_found_and_earlier_trials_lower_the_confidence():
-    random = np.random.default_rng(5)
+def test_nothing_is_claimed_of_any_of_many_walks():
+    tried = [*variants("momentum", {"window": [2, 5, 10, 20]}), *variants("breakout", {})]
+    for seed in range(10):
+        walk = bars_of(np.random.default_rng(seed).normal(0, 0.02, 600))
+        assert not figures(SERIES, run_test(SERIES, walk, tried), "cash", {})["profit_claim"], seed
+
+
+def trending_bars(seed: int) -> Bars:
+    """Trends of 30 bars, up or down, in noise."""
+    random = np.random.default_rng(seed)
     drift = 0.012 * np.repeat(random.choice([-1, 1], 40), 30)
-    trending = bars_of(drift + random.normal(0, 0.008, 1200))
+    return bars_of(drift + random.normal(0, 0.008, 1200))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 5])
+def test_planted_trend_is_found_and_earlier_trials_lower_the_confidence(seed: int):
+    random = np.random.default_rng(100 + seed)
+    trending = trending_bars(seed)
     tried = variants("momentum", {"window": [2, 5, 10, 20]})
     alone = run_test(SERIES, trending, tried)
     shown = figures(SERIES, alone, "cash", {})
