@@ -109,9 +109,9 @@ class Variant:
 
     @property
     def label(self) -> str:
-        """`ma_cross(fast=5, slow=20)`."""
+        """`ma_cross(fast=5, slow=20)`; the name alone where it has no parameter."""
         values = ", ".join(f"{name}={value:g}" for name, value in sorted(self.parameters.items()))
-        return f"{self.strategy}({values})"
+        return f"{self.strategy}({values})" if values else self.strategy
 
 
 @dataclass(frozen=True)

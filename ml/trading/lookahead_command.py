@@ -20,14 +20,18 @@ from lakehouse.trading.lookahead import (
     check_lookahead,
     check_warm_up,
 )
+from lakehouse.trading.series_bars import StoredSeries
 from lakehouse.trading.strategies import Variant
+from ml.data.panel import NothingToLearn
 from ml.trading.bars import bars_of
 
 
 def run_checks(options: SimpleNamespace, tried: Sequence[Variant], symbols: Sequence[str]) -> int:
-    """Exit code: 0 nothing is biased, 1 something is. Raises NothingToLearn for a symbol without bars."""
-    first, end = (day and day.date() for day in (options.first, options.to))
-    stored = [bars_of(symbol, first, end, options.interval) for symbol in symbols]
+    """Exit code: 0 nothing is biased, 1 something is.
+
+    Raises NothingToLearn for a given symbol without such bars, and where no symbol has any.
+    """
+    stored = stored_series(options, symbols)
     output: dict[str, list[dict[str, Any]]] = {}
     tables = []
     failed = False
@@ -46,6 +50,21 @@ def run_checks(options: SimpleNamespace, tried: Sequence[Variant], symbols: Sequ
     else:
         Console(width=None if sys.stdout.isatty() else 150, highlight=False).print(*tables)
     return ExitCode.FAILED if failed else ExitCode.DONE
+
+
+def stored_series(options: SimpleNamespace, symbols: Sequence[str]) -> list[StoredSeries]:
+    """The bars of the symbols; where none was given, of those that have bars of the interval and the days."""
+    first, end = (day and day.date() for day in (options.first, options.to))
+    stored = []
+    lacking: NothingToLearn | None = None
+    for symbol in symbols:
+        try:
+            stored.append(bars_of(symbol, first, end, options.interval))
+        except NothingToLearn as nothing:
+            lacking = nothing
+    if lacking and (options.symbol or not stored):
+        raise lacking
+    return stored
 
 
 def lookahead_table(results: Sequence[LookaheadResult]) -> Table:

@@ -260,6 +260,8 @@ class Listing:
         if self.rows is not None:
             rows = self.rows(request, condition)
         else:
+            if request.snapshot.rows is None and request.snapshot.count > KEPT_ROWS:
+                condition = of_newest(request.snapshot, condition, self.sort_keys, key, limit + 1)
             rows = table_rows(request.snapshot, condition, self.needed)
         return next_rows(rows, self.sort_keys, key, limit + 1)
 
@@ -312,6 +314,28 @@ def table_rows(snapshot: Snapshot, condition: pc.Expression, columns: Sequence[s
         return snapshot.read(condition, columns)
     whole: pa.Table = snapshot.cached("whole", lambda: snapshot.read(None))
     return whole.filter(condition).select(columns)
+
+
+def of_newest(
+    snapshot: Snapshot, condition: pc.Expression, order: Order, key: Key | None, count: int
+) -> pc.Expression:
+    """The rows that match, of an order by newest time those alone among which the next `count` are.
+
+    Of 700,000 rows one column takes 60 ms and 5 MB, all of gold.signal_outcomes 0.9 s and 172 MB.
+    """
+    name, direction = order[0]
+    if direction != "descending" or not pa.types.is_timestamp(snapshot.dataset().schema.field(name).type):
+        return condition
+    later = pc.scalar(True)  # those of the key's own time may come before it
+    if key is not None:
+        last = pa.scalar(key[0], pa.timestamp("us", "UTC"))
+        condition &= pc.field(name) <= last
+        later = pc.field(name) < last
+    times = snapshot.read(condition & later, [name])
+    if times.num_rows <= count:
+        return condition
+    newest = times.take(pc.select_k_unstable(times, k=count, sort_keys=[(name, direction)]))
+    return condition & (pc.field(name) >= pc.min(newest[name]))
 
 
 def listing_router(tag: str, *listings: Listing) -> Router:

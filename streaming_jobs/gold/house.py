@@ -4,6 +4,7 @@ What it does not follow is an order too, refused, with the rule that kept it fro
 """
 
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from datetime import UTC, datetime
@@ -90,8 +91,11 @@ class House:
 
 
 def event_id_of(signal_id: str) -> str:
-    """Id of the order that follows a signal: a signal is followed once."""
-    return f"{HOUSE}-{signal_id}"
+    """Id of the order that follows a signal: a signal is followed once.
+
+    Characters of a symbol that no event_id has, as in ^GSPC, are written as their number.
+    """
+    return f"{HOUSE}-" + re.sub(r"[^A-Za-z0-9._:-]", lambda other: f":{ord(other[0]):x}", signal_id)
 
 
 def with_orders(account: PaperAccount, orders: Iterable[Row]) -> PaperAccount:

@@ -16,7 +16,7 @@ from lakehouse.trading.bars import INTERVALS
 from lakehouse.trading.outcomes import HouseOrder, fate_of_order, outcome_row
 from streaming_jobs.gold.checked_signals import OUTCOMES, VERIFICATIONS, Row, next_checked, undecided_since
 from streaming_jobs.gold.driver import MOST_KEYS, TICK, Change, GoldJob, among, literal, versions_of
-from streaming_jobs.gold.house import HOUSE, event_id_of
+from streaming_jobs.gold.house import HOUSE
 
 TRADES = "gold.trades"
 LONGEST_BAR = max(INTERVALS.values())
@@ -34,7 +34,7 @@ class SignalOutcomes(GoldJob):
         self._read_upto: datetime | None = None
         self._mark = EPOCH
         self._undecided: dict[str, Row] = {}
-        self._orders: dict[str, HouseOrder] = {}  # trade_id -> as the table shows it
+        self._orders: dict[str, HouseOrder] = {}  # signal_id -> as the table shows it
         self._orders_version: dict[str, tuple[str, int]] = {}
 
     def changes(self) -> Iterator[Change]:
@@ -51,7 +51,7 @@ class SignalOutcomes(GoldJob):
         changed = {name: order for name, order in orders.items() if self._orders.get(name) != order}
         checked, upto, is_all = next_checked(self._read_upto)
         waiting = self._undecided | {row["signal_id"]: row for row in without_row(checked)}
-        rows = {name: outcome_row(row, orders.get(event_id_of(name))) for name, row in waiting.items()}
+        rows = {name: outcome_row(row, orders.get(name)) for name, row in waiting.items()}
         undecided = {name: waiting[name] for name, row in rows.items() if row is None}
         decided = [row for row in rows.values() if row is not None]
         if decided:
@@ -78,10 +78,10 @@ def without_row(signals: Sequence[Row]) -> list[Row]:
 
 
 def house_orders() -> dict[str, HouseOrder]:
-    """trade_id -> order of the house."""
-    columns = ["trade_id", "status", "violations", "decided_at"]
+    """signal_id -> order of the house."""
+    columns = ["signal_id", "status", "violations", "decided_at"]
     rows = cached_table(TRADES).to_pyarrow_dataset().to_table(columns, filter=pc.field("account") == HOUSE)
-    return {row.pop("trade_id"): HouseOrder(**row) for row in rows.to_pylist()}
+    return {row.pop("signal_id"): HouseOrder(**row) for row in rows.to_pylist()}
 
 
 def of_orders(orders: dict[str, HouseOrder]) -> Iterator[Change]:
@@ -89,9 +89,8 @@ def of_orders(orders: dict[str, HouseOrder]) -> Iterator[Change]:
     if not orders:
         return
     closes = [order.decided_at for order in orders.values()]  # the house decides at the close of the bar
-    ids = [name.removeprefix(event_id_of("")) for name in orders]
-    stored = stored_rows(ids, min(closes) - LONGEST_BAR, max(closes))
-    new = [row | fate_of_order(orders[event_id_of(row["signal_id"])]) for row in stored]
+    stored = stored_rows(list(orders), min(closes) - LONGEST_BAR, max(closes))
+    new = [row | fate_of_order(orders[row["signal_id"]]) for row in stored]
     rows = sorted((row for row in new if row not in stored), key=lambda row: row["bar_time"])
     for start in range(0, len(rows), MOST_KEYS):
         part = rows[start : start + MOST_KEYS]

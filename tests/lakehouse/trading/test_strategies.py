@@ -57,6 +57,12 @@ def test_lists_of_values_give_every_usable_combination():
         "ma_cross(fast=20, slow=50)",
     ]
     assert variants("momentum", {})[0].parameters == {"window": 20}
+    guarded = variants("signal", {"stop_pct": [0, 5], "take_profit_pct": 10})
+    assert [variant.label for variant in guarded] == [
+        "signal(take_profit_pct=10)",
+        "signal(stop_pct=5, take_profit_pct=10)",
+    ]
+    assert [variant.label for variant in variants("signal", {})] == ["signal"]
 
 
 def test_several_strategies_are_tried_with_their_defaults():

@@ -126,7 +126,11 @@ def test_checks_of_the_command_line_pass_ours_and_name_a_strategy_that_peeks(
     monkeypatch.setitem(STRATEGIES, "peeking", Strategy(peeking, {}, lambda values: 1))
     assert exit_code(app, ["signal", "--lookahead", "--strategy", "peeking"]) == ExitCode.FAILED
     assert "coming, decision" in capsys.readouterr().out
-    assert exit_code(app, ["signal", "--lookahead", "--symbol", "NOSUCH"]) == ExitCode.MISSING
+    write_bars(settings().lake_root, replace(COIN, symbol="QUICK", interval="5m"), random_bars(2, 80))
+    assert exit_code(app, ["signal", "--warmup", "--interval", "5m", "--strategy", "momentum"]) == 0
+    assert exit_code(app, ["signal", "--lookahead", "--interval", "1m"]) == ExitCode.MISSING
+    capsys.readouterr()
+    assert exit_code(app, ["signal", "--lookahead", "--symbol", "COIN", "NOSUCH"]) == ExitCode.MISSING
     assert "there are no bars of NOSUCH" in capsys.readouterr().err
     assert personal_jobs.own_jobs("backtest", OWNER) == [], "a check is no trial"
 

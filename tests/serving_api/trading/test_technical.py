@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from lakehouse.trading.performance import PERIODS, By
 from lakehouse.trading.signals import Series, signal_at
+from serving_api.listings import listing
+from serving_api.reads.snapshots import Snapshot
 from tests.lakehouse.trading.made_bars import COIN, random_bars
 from tests.support.api import Api, new_stack, pages
 from tests.support.trading.lake_of_bars import write_bars, write_house, write_signals
@@ -60,6 +62,23 @@ def test_fates_of_signals_are_listed_by_symbol_and_fate(own: Api):
     assert {item["symbol"] for item in whole} == {"COIN", "SHARE", "QUICK"}
     sheet = own.get("/api/v1/signal-outcomes?symbol=COIN&format=csv")
     assert sheet.text.splitlines()[0].startswith("signal_id,symbol,interval,bar_time")
+
+
+def test_page_of_a_large_table_reads_the_rows_that_it_may_list(own: Api, monkeypatch: pytest.MonkeyPatch):
+    path = "/api/v1/signal-outcomes?limit="
+    wanted = pages(own, f"{path}7")
+    sizes: list[int] = []
+    read = Snapshot.read
+
+    def noted(snapshot: Snapshot, condition: Any, columns: Any = None) -> Any:
+        rows = read(snapshot, condition, columns)
+        sizes.append(rows.num_rows if columns != ["bar_time"] else 0)
+        return rows
+
+    monkeypatch.setattr(listing, "KEPT_ROWS", 0)
+    monkeypatch.setattr(Snapshot, "read", noted)
+    assert pages(own, f"{path}8") == wanted
+    assert 9 <= max(sizes) <= 9 + 4, "nine, and others of the first and the last bar"
 
 
 @pytest.mark.parametrize("by", get_args(By))

@@ -62,7 +62,7 @@ def test_house_follows_verified_signals_of_the_newest_bars(home: Path, broker: B
     house = House()
     house.follow(book, NOW)
     house.follow(book, NOW)
-    signal("FFF", 1)
+    signal("^FFF=X", 1)
     house.follow(book, NOW)
     payloads = [orjson.loads(record.value()) for record in broker.records(before, TOPIC, 3)]
     for payload in payloads:
@@ -71,7 +71,7 @@ def test_house_follows_verified_signals_of_the_newest_bars(home: Path, broker: B
     assert {symbol: order["status"] for symbol, order in orders.items()} == {
         "AAA": "ACCEPTED",
         "BBB": "REJECTED",
-        "FFF": "ACCEPTED",
+        "^FFF=X": "ACCEPTED",
     }
     assert orders["AAA"]["decided_quantity"] == 15.0
     assert [each["rule"] for each in orders["BBB"]["validation"]["violations"]] == ["min_confidence"]

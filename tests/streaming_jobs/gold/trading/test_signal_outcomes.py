@@ -41,7 +41,10 @@ def check(names: list[str], minutes: int = 1, at: datetime = NOW, **more: Any) -
 def house(statuses: dict[str, str], broken: str = "[]") -> None:
     """All orders of the house, as the books write them: in one commit."""
     decided = {"account": "house", "decided_at": NOW, "violations": broken}
-    rows = [decided | {"trade_id": f"house-{name}", "status": status} for name, status in statuses.items()]
+    rows = [
+        decided | {"trade_id": f"house-{name}", "signal_id": name, "status": status}
+        for name, status in statuses.items()
+    ]
     replace_rows(TRADES, rows, predicate="account = 'house'")
 
 
