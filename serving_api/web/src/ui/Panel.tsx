@@ -28,6 +28,8 @@ export interface PanelProps<Body extends Partial<Answer>> {
   /** The least role that may read the feed; nobody: everybody may. */
   needs?: Role;
   class?: string;
+  /** What the address may lead to. */
+  id?: string;
   /** What is shown while the first answer is under way. */
   waiting?: string;
   children: (body: Body) => ComponentChildren;
@@ -98,7 +100,7 @@ export function Panel<Body extends Partial<Answer>>(props: PanelProps<Body>) {
   // One banner for the whole page, not a fault in each panel.
   const isCutOff = feed.problem?.status === 0 && link.value.state === "lost" && feed.body !== null;
   return (
-    <section class={`card ${props.class ?? ""}`} aria-labelledby={heading} aria-busy={feed.loading && !feed.body}>
+    <section id={props.id} class={`card ${props.class ?? ""}`} aria-labelledby={heading} aria-busy={feed.loading && !feed.body}>
       <header class="bar">
         <h2 id={heading}>{title}</h2>
         {props.tools}

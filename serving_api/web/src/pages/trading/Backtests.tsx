@@ -1,5 +1,5 @@
 /** Backtests of one's own strategy: ordered, followed while they run, and reported at an address of their own. */
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { address, useFeed } from "../../data/feed.ts";
 import { NO_NETWORK, problemOf } from "../../data/problem.ts";
 import { mayAs, request } from "../../data/session.ts";
@@ -47,10 +47,12 @@ function Result({ backtest }: { backtest: Backtest }) {
 }
 
 /** The test of the address. */
-function OneTest({ id }: { id: string }) {
+function ChosenTest({ id }: { id: string }) {
   const feed = useFeed(address("/api/v1/backtests/{backtest_id}", { backtest_id: id }) as Address<Backtest & { meta?: undefined }>, LIST_MS);
   const title = feed.body ? t("report_of", { symbol: feed.body.symbol, strategy: strategyText(feed.body.strategy) }) : t("backtest_report");
   const [problem, setProblem] = useState<Problem | null>(null);
+  const isThere = feed.body !== null;
+  useEffect(() => document.getElementById("uji")?.scrollIntoView(), [isThere]); // it is below the other panels
   const save = async () => {
     const response = await request(`${LIST}/${id}/report.html`).catch(() => null);
     setProblem(response ? (response.ok ? null : await problemOf(response)) : NO_NETWORK);
@@ -67,7 +69,7 @@ function OneTest({ id }: { id: string }) {
     </>
   );
   return (
-    <Panel title={title} feed={feed} class="full" needs="user" tools={feed.body?.report && tools}>
+    <Panel id="uji" title={title} feed={feed} class="full" needs="user" tools={feed.body?.report && tools}>
       {(backtest) => (
         <>
           {problem && <ProblemText problem={problem} />}
@@ -102,7 +104,7 @@ export function Backtests({ symbol }: { symbol: string | null }) {
           </>
         )}
       </Panel>
-      {id && <OneTest key={id} id={id} />}
+      {id && <ChosenTest key={id} id={id} />}
     </>
   );
 }

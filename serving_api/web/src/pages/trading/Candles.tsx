@@ -14,12 +14,12 @@ const HEIGHT = 280;
 const VOLUME = 56;
 const RIGHT = 78;
 const EDGE = 18;
+const BASE = HEIGHT + VOLUME - EDGE;
 /** Of so few pixels a candle can still be told from its neighbours. */
 const LEAST_STEP = 6;
 /** What a time on the axis needs. */
 const TICK_PX = 96;
 const LABEL_PX = 15;
-const SIGN: Record<string, string> = { "BUY traded": "▲", "SELL traded": "▼", "BUY refused": "△", "SELL refused": "▽" };
 
 interface CandlesProps {
   bars: Bar[];
@@ -29,6 +29,53 @@ interface CandlesProps {
 
 const readout = (bar: Bar, outcome: SignalOutcome | undefined, time: string): string =>
   `${t("candle_text", { time, open: figure(bar.open), high: figure(bar.high), low: figure(bar.low), close: figure(bar.close), volume: whole(bar.volume) })}${outcome ? ` ${t(`signal_${outcome.signal}`)}, ${outcomeText(outcome)}.` : ""}`;
+
+/** Where bars and prices lie in a drawing of this width; the newest bars that have room. */
+function sceneOf(bars: Bar[], width: number) {
+  const drawn = bars.slice(-Math.max(1, Math.floor((width - RIGHT) / LEAST_STEP)));
+  const step = (width - RIGHT) / drawn.length;
+  const top = Math.max(...drawn.map((bar) => bar.high ?? bar.close));
+  const bottom = Math.min(...drawn.map((bar) => bar.low ?? bar.close));
+  const most = Math.max(...drawn.map((bar) => bar.volume)) || 1;
+  const x = (index: number) => (index + 0.5) * step;
+  const y = (price: number) => EDGE + ((top - price) / (top - bottom || 1)) * (HEIGHT - 3 * EDGE);
+  const every = Math.max(1, Math.ceil((drawn.length * TICK_PX) / (width - RIGHT)));
+  return {
+    drawn,
+    step,
+    x,
+    y,
+    levels: [top, (top + bottom) / 2, bottom],
+    ticks: drawn.map((_, index) => index).filter((index) => index % every === 0 && x(index) < width - RIGHT - TICK_PX / 2),
+    tall: (bar: Bar) => (bar.volume / most) * VOLUME,
+  };
+}
+type Scene = ReturnType<typeof sceneOf>;
+
+function Candle({ bar, index, scene: { step, x, y, tall } }: { bar: Bar; index: number; scene: Scene }) {
+  const opening = bar.open ?? bar.close;
+  const [left, wide] = [x(index) - step * 0.32, step * 0.64];
+  return (
+    <g class={bar.close >= opening ? "rise" : "fall"}>
+      <path d={`M${x(index)} ${y(bar.high ?? bar.close)}V${y(bar.low ?? bar.close)}`} />
+      <rect x={left} width={wide} y={y(Math.max(opening, bar.close))} height={Math.max(1, Math.abs(y(opening) - y(bar.close)))} />
+      <rect class="volume" x={left} width={wide} y={BASE - tall(bar)} height={tall(bar)} />
+    </g>
+  );
+}
+
+/** A triangle below a bar that was to be bought, above one to be sold; hollow where the order was refused. */
+function Mark({ bar, index, outcome, scene: { x, y }, text }: { bar: Bar; index: number; outcome: SignalOutcome; scene: Scene; text: string }) {
+  const sells = outcome.signal === "SELL";
+  const tip = y((sells ? bar.high : bar.low) ?? bar.close) + (sells ? -4 : 4);
+  return (
+    <path class={`${sells ? "sell" : "buy"} ${outcome.fate}`} d={`M${x(index)} ${tip}l5 ${sells ? -9 : 9}h-10z`}>
+      <title>{text}</title>
+    </path>
+  );
+}
+
+const isMarked = (outcome: SignalOutcome | undefined): outcome is SignalOutcome => outcome !== undefined && outcome.signal !== "HOLD";
 
 function Drawing({ bars, outcomes, label }: CandlesProps) {
   const box = useRef<HTMLDivElement>(null);
@@ -41,67 +88,43 @@ function Drawing({ bars, outcomes, label }: CandlesProps) {
     size.observe(host);
     return () => size.disconnect();
   }, []);
-  const shown = bars.slice(-Math.max(1, Math.floor((width - RIGHT) / LEAST_STEP)));
-  const last = shown.length - 1;
-  const found = shown.findIndex((bar) => bar.bar_time === at);
-  const chosen = found < 0 ? last : found;
-  const step = (width - RIGHT) / shown.length;
-  const top = Math.max(...shown.map((bar) => bar.high ?? bar.close));
-  const bottom = Math.min(...shown.map((bar) => bar.low ?? bar.close));
-  const most = Math.max(...shown.map((bar) => bar.volume));
-  const base = HEIGHT + VOLUME - EDGE;
-  const x = (index: number) => (index + 0.5) * step;
-  const y = (price: number) => EDGE + ((top - price) / (top - bottom || 1)) * (HEIGHT - 3 * EDGE);
-  const tall = (bar: Bar) => (bar.volume / (most || 1)) * VOLUME;
-  const triangle = (index: number, price: number, down: boolean) => `M${x(index)} ${y(price) + (down ? -4 : 4)}l5 ${down ? -9 : 9}h-10z`;
-  const every = Math.max(1, Math.ceil((shown.length * TICK_PX) / (width - RIGHT)));
-  const ticks = shown.map((_, index) => index).filter((index) => index % every === 0 && x(index) < width - RIGHT - TICK_PX / 2);
-  const texts = barTexts(ticks.map((index) => shown[index].bar_time));
-  const close = shown[last].close;
-  const levels = [top, (top + bottom) / 2, bottom].filter((price) => Math.abs(y(price) - y(close)) > LABEL_PX);
-  const time = barTime(shown.map((bar) => bar.bar_time));
-  const outcomeAt = (index: number) => outcomes.get(shown[index].bar_time);
+  const scene = sceneOf(bars, width);
+  const { drawn, step, x, y, ticks } = scene;
+  const last = drawn.length - 1;
+  const place = drawn.findIndex((bar) => bar.bar_time === at);
+  const chosen = place < 0 ? last : place;
+  const { close } = drawn[last];
+  const levels = scene.levels.filter((price) => Math.abs(y(price) - y(close)) > LABEL_PX);
+  const names = barTexts(ticks.map((index) => drawn[index].bar_time));
+  const time = barTime(drawn.map((bar) => bar.bar_time));
+  const outcomeAt = (index: number) => outcomes.get(drawn[index].bar_time);
+  const text = (index: number) => readout(drawn[index], outcomeAt(index), time(drawn[index].bar_time));
+  const choose = (index: number) => setAt(drawn[Math.max(0, Math.min(last, index))].bar_time);
 
   const move = (event: KeyboardEvent) => {
-    const marked = shown.map((_, index) => index).filter((index) => ["BUY", "SELL"].includes(outcomeAt(index)?.signal ?? ""));
+    const marked = drawn.map((_, index) => index).filter((index) => isMarked(outcomeAt(index)));
     const stride = event.shiftKey ? 10 : 1;
     const targets: Record<string, number | undefined> = { ArrowLeft: chosen - stride, ArrowRight: chosen + stride, Home: 0, End: last, ArrowUp: marked.findLast((index) => index < chosen), ArrowDown: marked.find((index) => index > chosen) };
-    const target = targets[event.key];
-    if (event.key in targets) event.preventDefault();
-    if (target !== undefined) setAt(shown[Math.max(0, Math.min(last, target))].bar_time);
+    if (!(event.key in targets)) return;
+    event.preventDefault();
+    choose(targets[event.key] ?? chosen);
   };
-  const point = (event: PointerEvent) => {
-    const index = Math.floor((event.clientX - box.current!.getBoundingClientRect().left) / step);
-    setAt(shown[Math.max(0, Math.min(last, index))].bar_time);
-  };
+  const point = (event: PointerEvent) => choose(Math.floor((event.clientX - box.current!.getBoundingClientRect().left) / step));
   return (
     <>
-      <div ref={box} class="candle-box" tabIndex={0} role="application" aria-roledescription={t("chart")} aria-label={`${label}. ${t("candle_keys")}`} onKeyDown={move} onPointerMove={point} onPointerLeave={() => setAt(null)} onFocus={() => setRead(true)} onBlur={() => setRead(false)}>
+      <div ref={box} tabIndex={0} role="application" aria-roledescription={t("chart")} aria-label={`${label}. ${t("candle_keys")}`} onKeyDown={move} onPointerMove={point} onPointerLeave={() => setAt(null)} onFocus={() => setRead(true)} onBlur={() => setRead(false)}>
         <svg class="candles" viewBox={`0 0 ${width} ${HEIGHT + VOLUME}`} height={HEIGHT + VOLUME} aria-hidden="true">
           {levels.map((price) => (
             <path key={price} class="level-line" d={`M0 ${y(price)}H${width - RIGHT}`} />
           ))}
           <path class="newest" d={`M0 ${y(close)}H${width - RIGHT}`} />
-          {at !== null && <path class="at" d={`M${x(chosen)} 0V${base}`} />}
-          {shown.map((bar, index) => {
-            const opening = bar.open ?? bar.close;
-            return (
-              <g key={bar.bar_time} class={bar.close >= opening ? "rise" : "fall"}>
-                <path d={`M${x(index)} ${y(bar.high ?? bar.close)}V${y(bar.low ?? bar.close)}`} />
-                <rect x={x(index) - step * 0.32} width={step * 0.64} y={y(Math.max(opening, bar.close))} height={Math.max(1, Math.abs(y(opening) - y(bar.close)))} />
-                <rect class="volume" x={x(index) - step * 0.32} width={step * 0.64} y={base - tall(bar)} height={tall(bar)} />
-              </g>
-            );
-          })}
-          {shown.map((bar, index) => {
+          {at !== null && <path d={`M${x(chosen)} 0V${BASE}`} />}
+          {drawn.map((bar, index) => (
+            <Candle key={bar.bar_time} bar={bar} index={index} scene={scene} />
+          ))}
+          {drawn.map((bar, index) => {
             const outcome = outcomeAt(index);
-            if (!outcome || outcome.signal === "HOLD") return null;
-            const sells = outcome.signal === "SELL";
-            return (
-              <path key={bar.bar_time} class={`${sells ? "sell" : "buy"} ${outcome.fate}`} d={triangle(index, (sells ? bar.high : bar.low) ?? bar.close, sells)}>
-                <title>{readout(bar, outcome, time(bar.bar_time))}</title>
-              </path>
-            );
+            return isMarked(outcome) && <Mark key={bar.bar_time} bar={bar} index={index} outcome={outcome} scene={scene} text={text(index)} />;
           })}
           {levels.map((price) => (
             <text key={price} x={width - RIGHT + 8} y={y(price) + 4}>
@@ -113,13 +136,13 @@ function Drawing({ bars, outcomes, label }: CandlesProps) {
           </text>
           {ticks.map((index, nth) => (
             <text key={index} x={x(index)} y={HEIGHT + VOLUME - 4} text-anchor={nth ? "middle" : "start"}>
-              {texts[nth]}
+              {names[nth]}
             </text>
           ))}
         </svg>
       </div>
       <p class="note readout" aria-live={isRead ? "polite" : "off"}>
-        {readout(shown[chosen], outcomeAt(chosen), time(shown[chosen].bar_time))}
+        {text(chosen)}
       </p>
     </>
   );
@@ -157,7 +180,7 @@ export function CandlePanel({ symbol }: { symbol: string }) {
             <ChartOrTable label={label} columns={columnsOf(byBar, barTime(bars.map((bar) => bar.bar_time)))} rows={bars.toReversed()} keyOf={(bar) => bar.bar_time}>
               <Drawing bars={bars} outcomes={byBar} label={label} />
             </ChartOrTable>
-            <p class="note">{t("candles_note", { held: counted("HOLD"), bought: SIGN["BUY traded"], sold: SIGN["SELL traded"], buy: SIGN["BUY refused"], sell: SIGN["SELL refused"] })}</p>
+            <p class="note">{t("candles_note", { held: whole(counted("HOLD")) })}</p>
           </>
         );
       }}

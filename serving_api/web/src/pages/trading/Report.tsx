@@ -47,8 +47,8 @@ function gains({ metrics, against_buy_and_hold: held }: TestResult): Fact[] {
 
 /** The account by bar with the same money only held, and below how far it was under its former high. */
 function Equity({ bars }: { bars: BacktestReport["bars"] }) {
-  const shown = barTime(bars.map(({ time }) => time));
-  const showX = (seconds: number) => shown(new Date(1000 * seconds).toISOString());
+  const timeOf = barTime(bars.map(({ time }) => time));
+  const showX = (seconds: number) => timeOf(new Date(1000 * seconds).toISOString());
   const at = (time: string) => Date.parse(time) / 1000;
   return (
     <>

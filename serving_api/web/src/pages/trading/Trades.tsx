@@ -66,7 +66,7 @@ const TRADES: Column<Trade>[] = [
   column("decided_at", "decided_at", moment),
   column("symbol", "symbol"),
   column("side", "side", (side) => t(`signal_${side}`)),
-  column("status", "state", (status) => textOr(`trade_${status}`, status)),
+  column("status", "state", (status) => <span class="wrap">{textOr(`trade_${status}`, status)}</span>),
   column("quantity", "quantity", figure),
   column("price", "price", figure),
   column("pnl", "pnl", figure),
