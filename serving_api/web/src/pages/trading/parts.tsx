@@ -32,10 +32,15 @@ export function Simulated() {
 
 const symbolsOf = (supported: Supported | null): string[] => (supported?.symbols ?? []).map(({ symbol }) => symbol);
 
-/** The symbol of the address, else the first that has bars; null: there is none. */
+/** The symbol that was traded last when the pages were opened; it stays while they are. */
+let tradedLast: string | undefined;
+
+/** The symbol of the address, else the one traded last, else the first that has bars; null: none, or not known yet. */
 export function useSymbol(): string | null {
-  const names = symbolsOf(useSupported().body);
-  return param("simbol") ?? names[0] ?? null;
+  const [first] = symbolsOf(useSupported().body);
+  const { body, problem } = useFeed(HISTORY);
+  if (body || problem) tradedLast ??= body?.items[0]?.symbol ?? first;
+  return param("simbol") ?? tradedLast ?? null;
 }
 
 export function SymbolChoice() {
