@@ -44,6 +44,7 @@ FIELDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "symbol": st.sampled_from(["BTC", "BTC", "AAPL", None]),
         "interval": st.sampled_from(["1m", "1m", "1d", "7x"]),
         "asset_class": st.sampled_from(["crypto", "crypto", "equity", None]),
+        "currency": st.sampled_from(["USD", "XYZ"]),
         "bar_time": st.one_of(MINUTES, DAYS, st.none()),
         "close": st.sampled_from([100.0, 101.0, 140.0, 0.0, None]),
         "final": st.sampled_from([True, True, True, False]),

@@ -15,9 +15,10 @@ from tests.support.api import Api, pages
 from tests.support.openapi import SCHEMA
 
 SPREADSHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-# Lists about a symbol, a model or an event that the sample data do not have.
+# Lists about a symbol, a model, an event or a test that the sample data do not have.
 WITHOUT_SAMPLE = {
     "/api/v1/ai/history/{symbol}",
+    "/api/v1/backtests/{backtest_id}/trades",
     "/api/v1/bars",
     "/api/v1/models/importance",
     "/api/v1/quarantine/{event_id}/decisions",

@@ -355,7 +355,7 @@ class AlertsOnce(Alerts):
 
 def test_prompt_job_runs_between_two_rounds(lake: Path):
     prompt = [job.name for job in make_jobs() if is_prompt(job)]
-    assert prompt == ["signals", "retail", "trades", "indicators", "alerts"]
+    assert prompt == ["signals", "retail", "trades", "indicators", "alerts", "signal_outcomes"]
     stopping = threading.Event()
     work = BackgroundJobs([AlertsOnce(stopping)], stopping)
     reported(1, "bawang-putih", dict.fromkeys(range(8), 40000.0) | {8: 60_000.0})
