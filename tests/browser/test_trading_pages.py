@@ -95,7 +95,12 @@ def test_order_page_shows_four_limits_before_the_order_and_that_it_is_simulated(
 
 def test_history_shows_why_an_order_was_refused_and_the_account_how_sure_its_share_won_is(page: Page) -> None:
     page.goto("/trades?simbol=COIN&lang=en")
-    refused = page.locator("section", has_text="History of orders").locator("tr", has_text="Rejected")
+    orders = page.locator("section", has_text="History of orders")
+    expect(orders.locator("tbody tr", has_text="Executed")).not_to_have_count(0)
+    refused = orders.locator("tbody tr", has_text="Rejected")
+    expect(refused).to_have_count(0)  # of the house those that were filled come first
+    orders.get_by_role("button", name="Rejected").click()
+    expect(page).to_have_url("/trades?simbol=COIN&lang=en&keadaan=REJECTED")
     expect(refused).to_contain_text("no signal of the newest bar that the oracle verified; confidence: 0.41")
     account = page.locator("section", has_text="Had it only been held")
     for name, text in (

@@ -1,12 +1,16 @@
 /** Trading on paper: the account, an order with its limits, candles with signals, and every decision so far. */
 import { Curve } from "../../chart/Curve.tsx";
+import { address } from "../../data/feed.ts";
+import { role } from "../../data/session.ts";
 import type { RowOf, TradingDashboard } from "../../data/types.ts";
 import { change, day, figure, moment, percent, whole } from "../../i18n/format.ts";
 import { t, textOr } from "../../i18n/index.ts";
+import { param, setParams } from "../../router.ts";
 import { column, derivedColumn, DataTable, type Column } from "../../ui/DataTable.tsx";
 import { Facts, type Fact } from "../../ui/Figures.tsx";
 import { Panel } from "../../ui/Panel.tsx";
 import { TablePanel } from "../../ui/TablePanel.tsx";
+import { Choices } from "../../ui/controls.tsx";
 import { CandlePanel } from "./Candles.tsx";
 import { wonFacts } from "./facts.ts";
 import { Fates } from "./Fates.tsx";
@@ -76,6 +80,16 @@ const TRADES: Column<Trade>[] = [
   column("block_hash", "block", (hash) => (hash ? <code title={hash}>{hash.slice(0, 10)}</code> : "–")),
 ];
 
+const STATES = ["EXECUTED", "REJECTED"] as const;
+
+/** Orders of the account. Of the house first those that were filled: a lasting signal is refused again at every bar. */
+function Orders() {
+  const state = param("keadaan") ?? (role.value ? "all" : "EXECUTED");
+  const list = state === "all" ? HISTORY : address("/api/trades/history", { limit: 200, status: state });
+  const tools = <Choices label={t("state")} options={[["all", t("class_all")], ...STATES.map((name): [string, string] => [name, t(`trade_${name}`)])]} value={state} choose={(keadaan) => setParams({ keadaan })} />;
+  return <TablePanel title={t("trade_history")} list={list} everyMs={HISTORY_MS} columns={TRADES} keyOf={(row) => row.trade_id} class="full wide" file="trades" tools={tools} empty={t("empty_trades")} sql={`select * from gold.trades ${state === "all" ? "" : `where status = '${state}' `}order by decided_at desc limit 200`} />;
+}
+
 export function Trades() {
   const dashboard = useDashboard();
   const symbol = useSymbol();
@@ -91,7 +105,7 @@ export function Trades() {
         {symbol && <OrderPanel feed={dashboard} symbol={symbol} />}
         {symbol && <CandlePanel key={symbol} symbol={symbol} />}
         <Performance />
-        <TablePanel title={t("trade_history")} list={HISTORY} everyMs={HISTORY_MS} columns={TRADES} keyOf={(row) => row.trade_id} class="full wide" file="trades" empty={t("empty_trades")} sql="select * from gold.trades order by decided_at desc limit 200" />
+        <Orders />
       </div>
     </>
   );
