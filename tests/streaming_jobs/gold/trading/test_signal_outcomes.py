@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
+import time_machine
 
 from lakehouse.io.delta import empty_table, open_table, read_rows, replace_rows
 from lakehouse.times import rfc3339
@@ -149,7 +150,8 @@ def test_signal_that_was_checked_again_keeps_one_row(lake: Path) -> None:
 def test_signals_of_a_live_feed_are_decided_logged_and_filled(embedded: Stream) -> None:
     """From Kafka to the fate and back: bars of a quarter of an hour, the last of which closed just now."""
     step = INTERVALS["15m"]
-    newest = datetime.fromtimestamp(NOW.timestamp() // step.total_seconds() * step.total_seconds(), UTC)
+    now = datetime.now(UTC).timestamp()
+    newest = datetime.fromtimestamp(now // step.total_seconds() * step.total_seconds(), UTC)
     begin = int((newest - 263 * step).timestamp() * 1e6)
     walk = random_bars(21, 263, moves=0.01, swing=0.5)  # BUY at bars 254 to 261
     bars = replace(walk, time=begin + int(step.total_seconds() * 1e6) * np.arange(263, dtype=np.int64))
@@ -159,12 +161,13 @@ def test_signals_of_a_live_feed_are_decided_logged_and_filled(embedded: Stream) 
         orjson.dumps({name: row[name] for name in FIELDS} | {name: rfc3339(row[name]) for name in times})
         for row in rows
     ]
-    for part in (payloads[:262], payloads[262:]):
-        embedded.send(*part, kind="bar", source="market:test")
-        for _ in range(2):  # the orders of the house come back through Kafka
-            embedded.run()
-            for job in (Signals(), Trades(), SignalOutcomes()):
-                job.refresh()
+    with time_machine.travel(newest + timedelta(minutes=1)):  # far from the end of the next bar
+        for part in (payloads[:262], payloads[262:]):
+            embedded.send(*part, kind="bar", source="market:test")
+            for _ in range(2):  # the orders of the house come back through Kafka
+                embedded.run()
+                for job in (Signals(), Trades(), SignalOutcomes()):
+                    job.refresh()
     assert set(fates()) == set(read_rows(SIGNALS)["signal_id"].to_pylist()) and len(fates()) == 14
     (traded,) = [row for row in read_rows(OUTCOMES).to_pylist() if row["fate"] == "traded"]
     assert traded["detail"] == "accepted and filled" and traded["signal"] == "BUY"
